@@ -1,0 +1,233 @@
+"""Configs: documented settings as a locked ml_collections ConfigDict, and the command line around it."""
+
+import contextlib
+import dataclasses
+import difflib
+import json
+import pathlib
+import sys
+from collections.abc import Callable, Iterator, Sequence
+
+import ml_collections
+from absl import flags
+from ml_collections import config_flags
+
+from linkjax.data.tokenizer import TokenizerSettings
+from linkjax.errors import UserError
+from linkjax.model.decoder import ModelSettings
+from linkjax.settings import setting
+from linkjax.substitution import LinkSettings
+from linkjax.training.optimizer import OptimizerSettings
+from linkjax.training.sharding import MeshSettings
+
+
+@dataclasses.dataclass(frozen=True)
+class RunSettings:
+    """Everything a run is told; task modules add sections of their own (`config.world`, ...)."""
+
+    steps: int = setting(1000, "optimizer steps of the run")
+    batch_size: int = setting(32, "rows of the global batch")
+    sequence_length: int = setting(64, "tokens of a row; documents are packed into rows, longer ones are cut up")
+    seed: int = setting(0, "seed of the model's initialisation")
+    data_seed: int = setting(0, "seed of the document order")
+    data: str = setting("", "prepared folder; made there when missing; empty = DIR/data in the run's folder")
+    task_module: str = setting("tasks.toy_world", "Python module that registers the SeqIO tasks")
+    mixture: str = setting("toy_world", "SeqIO mixture to train on; its rates are shares of tokens")
+    evaluations: tuple[str, ...] = setting((), "SeqIO evaluation tasks to rank")
+    lexicon: str = setting("", "bilingual word list, 'english<TAB>translation' lines; empty = the task's own")
+    virtual_shards: int = setting(8, "independent streams the data is cut into; must divide the batch size")
+    workers: int = setting(1, "processes that read, swap, tokenize and pack; 0 = in the training process")
+    eval_every: int = setting(100, "steps between evaluations; the last step is always evaluated")
+    checkpoint_every: int = setting(250, "steps between checkpoints; the last step is always kept")
+    keep_checkpoints: int = setting(2, "newest checkpoints that are kept")
+    link: LinkSettings = LinkSettings()
+    tokenizer: TokenizerSettings = TokenizerSettings()
+    model: ModelSettings = ModelSettings()
+    optimizer: OptimizerSettings = OptimizerSettings()
+    mesh: MeshSettings = MeshSettings()
+
+    def __post_init__(self):
+        for name in ("steps", "batch_size", "sequence_length", "virtual_shards", "eval_every", "checkpoint_every",
+                     "keep_checkpoints"):  # fmt: skip
+            if getattr(self, name) < 1:
+                raise UserError(f"{name} is {getattr(self, name)}: choose 1 or more.")
+        for name in ("seed", "data_seed", "workers"):
+            if getattr(self, name) < 0:
+                raise UserError(f"{name} is {getattr(self, name)}: choose 0 or more.")
+        if self.batch_size % self.virtual_shards:
+            raise UserError(
+                f"batch_size {self.batch_size} is not a multiple of virtual_shards {self.virtual_shards}:"
+                " change one of them."
+            )
+
+
+_HELP: dict[str, str] = {}  # dotted key -> what it means, of all configs built in this process
+
+
+def run_config(**sections) -> ml_collections.ConfigDict:
+    """A config with all settings of a run at their defaults; each section is a dataclass instance or a value."""
+    config = _to_config(RunSettings())
+    for name, section in sections.items():
+        config[name] = _to_config(section, f"{name}.") if dataclasses.is_dataclass(section) else section
+    return config
+
+
+def help_text(key: str, text: str) -> None:
+    """Says what a config key means, for keys that are in no settings dataclass."""
+    _HELP[key] = text
+
+
+def run_settings(config: ml_collections.ConfigDict) -> RunSettings:
+    """The run's settings, checked. Sections of task modules are left to them (`section`)."""
+    return section(config, RunSettings)
+
+
+def section(config: ml_collections.ConfigDict, kind: type):
+    """A settings dataclass from a config; keys it does not have are left out."""
+    values = {}
+    for field in dataclasses.fields(kind):
+        value = config[field.name]
+        values[field.name] = section(value, field.type) if dataclasses.is_dataclass(field.type) else value
+    return kind(**values)
+
+
+def to_json(config: ml_collections.ConfigDict) -> str:
+    return json.dumps(config.to_dict(), indent=2, sort_keys=True) + "\n"
+
+
+def from_json(path: pathlib.Path) -> ml_collections.ConfigDict:
+    """A config as `to_json` wrote it. Data only: nothing in it is run."""
+    try:
+        values = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"config {path} cannot be read: {error}.") from error
+    return ml_collections.ConfigDict(_tuples(values)).lock()
+
+
+@contextlib.contextmanager
+def errors_as_sentences() -> Iterator[None]:
+    """Ends the program with one sentence and exit code 2 on a UserError; 130 on Ctrl-C."""
+    try:
+        yield
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("stopped.", file=sys.stderr)
+        sys.exit(130)
+
+
+def main(run: Callable[..., None], doc: str, options: dict[str, tuple[str, str]], argv: Sequence[str]) -> None:
+    """Runs a verb: parses `--config=FILE --config.KEY=VALUE --OPTION=...` and calls `run(config, **options)`.
+
+    Args:
+      run: the verb.
+      doc: the module's docstring, printed by --help.
+      options: name -> (default, help) of the verb's own flags.
+      argv: the command line.
+    """
+    values = flags.FlagValues()
+    config_flag = config_flags.DEFINE_config_file("config", "configs/base.py", flag_values=values)
+    for name, (default, text) in options.items():
+        flags.DEFINE_string(name, default, text, flag_values=values)
+    with errors_as_sentences():
+        if any(argument in ("-h", "-help", "--help") for argument in argv[1:]):
+            _print_help(doc, options, argv)
+            return
+        _parse(values, config_flag, argv)
+        flags.FLAGS.mark_as_parsed()  # Grain reads flags of its own
+        run(config_flag.value, **{name: values[name].value for name in options})
+
+
+def _parse(values: flags.FlagValues, config_flag, argv: Sequence[str]) -> None:
+    path = _config_path(argv)
+    if not pathlib.Path(path).is_file():
+        raise UserError(f"config file '{path}' does not exist: --config takes a path such as configs/base.py.")
+    known = load_config(_config_argument(argv))
+    for argument in argv[1:]:
+        key = argument.lstrip("-").partition("=")[0]
+        if key.startswith("config.") and not _has(known, key.removeprefix("config.")):
+            raise UserError(f"unknown config key '{key}'{_did_you_mean(key, [f'config.{k}' for k in _keys(known)])}")
+    try:
+        rest = values(list(argv))[1:]
+    except flags.UnrecognizedFlagError as error:
+        names = ["config", *(name for name in values if name != "config")]
+        raise UserError(f"unknown flag '--{error.flagname}'{_did_you_mean(error.flagname, names)}") from error
+    except (flags.Error, ValueError, TypeError) as error:
+        raise UserError(f"the command line cannot be read: {' '.join(str(error).split())}") from error
+    if rest:
+        raise UserError(f"unexpected argument '{rest[0]}': options are written as --name=value.")
+    config_flag.value.lock()
+
+
+def load_config(path: str) -> ml_collections.ConfigDict:
+    """The config of a `.py` file, with its argument after a colon as in `configs/base.py:cpu`.
+
+    The file is Python and is run; a run's own `config.json` is data, see `from_json`.
+    """
+    values = flags.FlagValues()
+    flag = config_flags.DEFINE_config_file("config", flag_values=values)
+    values(["config", f"--config={path}"])
+    return flag.value.lock()
+
+
+def _config_argument(argv: Sequence[str]) -> str:
+    for index, argument in enumerate(argv[1:], start=1):
+        name, _, value = argument.lstrip("-").partition("=")
+        if name == "config" and argument.startswith("-"):
+            return value or (argv[index + 1] if index + 1 < len(argv) else "")
+    return "configs/base.py"
+
+
+def _config_path(argv: Sequence[str]) -> str:
+    return _config_argument(argv).partition(":")[0]
+
+
+def _to_config(settings, prefix: str = "") -> ml_collections.ConfigDict:
+    config = ml_collections.ConfigDict()
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        if dataclasses.is_dataclass(value):
+            config[field.name] = _to_config(value, f"{prefix}{field.name}.")
+        else:
+            config[field.name] = value
+            _HELP[f"{prefix}{field.name}"] = field.metadata["help"]
+    return config
+
+
+def _keys(config: ml_collections.ConfigDict, prefix: str = "") -> Iterator[str]:
+    for key, value in config.items():
+        if isinstance(value, ml_collections.ConfigDict):
+            yield from _keys(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}"
+
+
+def _has(config: ml_collections.ConfigDict, key: str) -> bool:
+    return key in set(_keys(config))
+
+
+def _did_you_mean(word: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(word, known, n=1)
+    return f": did you mean '{close[0]}'?" if close else ": --help lists what there is."
+
+
+def _tuples(value):
+    if isinstance(value, dict):
+        return {key: _tuples(item) for key, item in value.items()}
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+
+
+def _print_help(doc: str, options: dict[str, tuple[str, str]], argv: Sequence[str]) -> None:
+    print(doc.strip(), "\n\nOptions:")
+    for name, (default, text) in {"config": ("configs/base.py", "config file; ':cpu' after it = a tiny run"), **options}.items():
+        print(f"  --{name}={default or '...'}\n      {text}")
+    if not pathlib.Path(_config_path(argv)).is_file():
+        return
+    config = load_config(_config_argument(argv))
+    print(f"\nSettings of {_config_argument(argv)}, each set as --config.NAME=VALUE:")
+    for key in sorted(_keys(config)):
+        value = config
+        for part in key.split("."):
+            value = value[part]
+        print(f"  --config.{key}={value}\n      {_HELP.get(key, '')}")

@@ -1,0 +1,1 @@
+"""The data way: SeqIO tasks, documents on disk, tokens, packed rows, global batches."""

@@ -1,0 +1,205 @@
+"""The training stream: a prepared folder -> global batches, the same on any number of hosts and workers.
+
+The stream is cut into V virtual shards, each with its own documents, order, packing and mixture. Row b of
+a batch of B comes from shard b * V // B; a host owns whole shards, and so does a worker process. A shard's
+position travels with its rows, so the state of the whole stream is one small entry per shard, whoever
+read it, and can be restored by any number of hosts and workers.
+"""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import grain
+import numpy as np
+from absl import flags
+
+from linkjax.data.prepared import Prepared
+from linkjax.data.rows import COUNTS, PackedRows, Stretches, TokenMixture
+from linkjax.errors import UserError
+from linkjax.substitution import LinkSettings, Substitution
+
+_BLOCKS_AHEAD = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class StreamSettings:
+    """What decides the stream. Hosts and workers are not part of it."""
+
+    batch_size: int
+    sequence_length: int
+    virtual_shards: int
+    data_seed: int
+    link: LinkSettings
+
+
+def shard_rows(prepared: Prepared, settings: StreamSettings, shard: int) -> grain.IterDataset:
+    """The endless rows of one virtual shard."""
+    components, rates = [], []
+    for index, component in enumerate(prepared.components):
+        documents = prepared.documents(component)
+        if len(documents) < settings.virtual_shards:
+            raise UserError(
+                f"'{component['name']}' has {len(documents)} documents, fewer than the {settings.virtual_shards}"
+                " virtual shards: set --config.virtual_shards lower, or cut the text into more documents."
+            )
+        mine = grain.MapDataset.source(documents)[shard :: settings.virtual_shards]
+        order = mine.shuffle(_seed(settings.data_seed, component["name"])).repeat(None)
+        swaps = any(step["operation"] == "lexical_substitution" for step in component["operations"])
+        substitution = make_substitution(prepared, settings.link) if swaps else None
+        stretches = Stretches(order, len(mine), prepared.tokenizer, substitution, settings.sequence_length)
+        components.append(PackedRows(stretches, index))
+        rates.append(component["rate"])
+    return TokenMixture(components, rates)
+
+
+def make_substitution(prepared: Prepared, link: LinkSettings) -> Substitution:
+    """The intervention on this folder's lexicon."""
+    return Substitution(prepared.lexicon, link, prepared.statistics if link.scramble else None)
+
+
+class _Blocks(grain.IterDataset):
+    """Blocks of rows, one shard after the other: {"rows", "shard", "state" (JSON, after these rows)}."""
+
+    def __init__(self, prepared: Prepared, settings: StreamSettings, shards: Sequence[int], states: dict[int, str]):
+        super().__init__()
+        self.folder, self.settings, self.states = prepared.folder, settings, states
+        self.shards = list(shards)
+
+    def set_slice(self, sl: slice, sequential_slice: bool = False) -> None:
+        """Grain's way to give a worker process its part."""
+        assert not sequential_slice
+        self.shards = self.shards[sl]
+
+    def __iter__(self) -> grain.DatasetIterator:
+        return _BlocksIterator(self)
+
+
+class _BlocksIterator(grain.DatasetIterator):
+    def __init__(self, blocks: _Blocks):
+        super().__init__()
+        self._blocks = blocks
+        self._rows_per_block = blocks.settings.batch_size // blocks.settings.virtual_shards
+        self._next = 0
+        self._iterators: list[grain.DatasetIterator] | None = None
+
+    def __next__(self) -> dict[str, Any]:
+        if self._iterators is None:
+            self._iterators = self._open()
+        index = self._next % len(self._iterators)
+        self._next += 1
+        iterator = self._iterators[index]
+        rows = [next(iterator) for _ in range(self._rows_per_block)]
+        return {
+            "rows": {name: np.stack([row[name] for row in rows]) for name in rows[0]},
+            "shard": self._blocks.shards[index],
+            "state": json.dumps(iterator.get_state()),
+        }
+
+    def _open(self) -> list[grain.DatasetIterator]:
+        prepared = Prepared(self._blocks.folder)
+        iterators = []
+        for shard in self._blocks.shards:
+            iterator = iter(shard_rows(prepared, self._blocks.settings, shard))
+            if shard in self._blocks.states:
+                iterator.set_state(json.loads(self._blocks.states[shard]))
+            iterators.append(iterator)
+        return iterators
+
+    def get_state(self) -> dict[str, Any]:
+        return {}  # the shards' states travel with the rows
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        assert not state
+
+
+class Stream(Iterator[dict[str, np.ndarray]]):
+    """This host's part of the global batches.
+
+    `states` is the position after the batches given out so far, for this host's shards.
+    """
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        settings: StreamSettings,
+        *,
+        states: dict[int, str] | None = None,
+        workers: int = 0,
+        host: int = 0,
+        hosts: int = 1,
+    ):
+        """Args:
+          states: shard -> state to go on from, for any set of shards that includes this host's.
+          workers: processes that read, at most one per shard; 0 = a thread of this one.
+          host, hosts: of all hosts, the one this is.
+        """
+        shards = settings.virtual_shards
+        if settings.batch_size % shards:
+            raise UserError(f"virtual_shards {shards} does not divide batch_size {settings.batch_size}.")
+        if shards % hosts:
+            raise UserError(f"virtual_shards {shards} is not a multiple of the {hosts} hosts.")
+        self.settings = settings
+        self._components = [(c["name"], c["documents"]) for c in prepared.components]
+        self._per_host = shards // hosts
+        mine = range(host * self._per_host, (host + 1) * self._per_host)
+        self.states = {shard: state for shard, state in (states or {}).items() if shard in mine}
+        shard_rows(prepared, settings, 0)  # says at once, and in this process, what is wrong
+        blocks = _Blocks(prepared, settings, mine, dict(self.states))
+        # Workers take turns, so each must own equally many shards.
+        workers = max((n for n in range(1, min(workers, self._per_host) + 1) if self._per_host % n == 0), default=0)
+        if workers:
+            if not flags.FLAGS.is_parsed():  # Grain reads flags of its own
+                flags.FLAGS.mark_as_parsed()
+            options = grain.MultiprocessingOptions(num_workers=workers, per_worker_buffer_size=_BLOCKS_AHEAD)
+            small_by_pipe = grain.experimental.DatasetOptions(min_shm_size=1 << 20)
+            blocks = grain.experimental.WithOptionsIterDataset(blocks, small_by_pipe).mp_prefetch(options)
+        else:
+            blocks = grain.experimental.ThreadPrefetchIterDataset(blocks, prefetch_buffer_size=_BLOCKS_AHEAD)
+        self._blocks = iter(blocks)
+
+    def __next__(self) -> dict[str, np.ndarray]:
+        """Rows [host * B / hosts, ...) of the next global batch, see `rows` for the fields."""
+        parts = []
+        for _ in range(self._per_host):
+            block = next(self._blocks)
+            parts.append(block["rows"])
+            self.states[int(block["shard"])] = str(block["state"])
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def close(self) -> None:
+        self._blocks.close()
+
+
+def counters(states: dict[int, str], components: Sequence[dict]) -> dict[str, float]:
+    """What has been read and given out up to these states, summed over their shards.
+
+    Keys: `tokens/NAME` in rows given out; `passes/NAME`, `source_documents/NAME`, `source_bytes/NAME` read
+    (packing reads a little ahead); and for the swapped text `link/eligible_share`, `link/swapped_share`
+    (of all words) and `link/identical_share` (of the swaps).
+    """
+    tokens = np.zeros(len(components), np.int64)
+    counts = np.zeros((len(components), len(COUNTS)), np.int64)
+    for text in states.values():
+        state = json.loads(text)
+        tokens += state["tokens"]
+        counts += [component["parent"]["counts"] for component in state["components"]]
+    result: dict[str, float] = {}
+    for component, token_count, read in zip(components, tokens, counts, strict=True):
+        name, of = component["name"], dict(zip(COUNTS, read.tolist(), strict=True))
+        result[f"tokens/{name}"] = int(token_count)
+        result[f"source_documents/{name}"] = of["documents"]
+        result[f"source_bytes/{name}"] = of["bytes"]
+        result[f"passes/{name}"] = of["documents"] / component["documents"]
+    _, _, words, eligible, swapped, identical = counts.sum(0).tolist()
+    result["link/eligible_share"] = eligible / max(words, 1)
+    result["link/swapped_share"] = swapped / max(words, 1)
+    result["link/identical_share"] = identical / max(swapped, 1)
+    return result
+
+
+def _seed(data_seed: int, component: str) -> int:
+    """Each component has an order of its own: adding one does not move the others."""
+    return int.from_bytes(hashlib.blake2b(f"{data_seed} {component}".encode(), digest_size=4).digest(), "little")

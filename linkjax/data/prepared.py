@@ -1,0 +1,98 @@
+"""The prepared folder: the border between reading data (SeqIO) and training on it.
+
+    manifest.json            components, rates, online operations, counts, hashes
+    documents/*.arrayrecord  the training documents, id + text
+    heldout/NAME.jsonl       documents kept out of training, {"id", "text"}
+    tokenizer.model          SentencePiece
+    lexicon.tsv              the cleaned word list (if there is one)
+    lexicon_statistics.tsv   word, English count, target count, pieces of a translation
+    evaluation/NAME.jsonl    items to rank
+"""
+
+import functools
+import json
+import pathlib
+from collections.abc import Iterable
+
+from linkjax.data.documents import Document, Documents
+from linkjax.data.tokenizer import Tokenizer
+from linkjax.errors import UserError
+from linkjax.lexicon import Lexicon, WordStatistics, read_lexicon
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+
+
+class Prepared:
+    """A prepared folder, opened for reading."""
+
+    def __init__(self, folder: pathlib.Path):
+        """Raises UserError where `folder` is not a whole prepared folder of this format."""
+        self.folder = folder
+        try:
+            self.manifest = json.loads((folder / MANIFEST).read_text())
+        except (OSError, ValueError) as error:
+            raise UserError(f"{folder} is not a prepared folder: {MANIFEST} cannot be read ({error}).") from error
+        if self.manifest.get("format") != FORMAT:
+            raise UserError(
+                f"{folder} has format {self.manifest.get('format')}, this version reads {FORMAT}: prepare it again."
+            )
+
+    @property
+    def components(self) -> list[dict]:
+        return self.manifest["components"]
+
+    @property
+    def languages(self) -> list[str]:
+        return list(dict.fromkeys(component["language"] for component in self.components))
+
+    @functools.cached_property
+    def tokenizer(self) -> Tokenizer:
+        return Tokenizer.load(self.folder / "tokenizer.model")
+
+    @functools.cached_property
+    def lexicon(self) -> Lexicon | None:
+        path = self.folder / "lexicon.tsv"
+        return read_lexicon(path) if path.exists() else None
+
+    @functools.cached_property
+    def statistics(self) -> dict[str, WordStatistics]:
+        return read_statistics(self.folder / "lexicon_statistics.tsv")
+
+    def documents(self, component: dict) -> Documents:
+        return Documents([self.folder / "documents" / name for name in component["files"]])
+
+    def heldout(self, component: dict) -> list[Document]:
+        records = read_jsonl(self.folder / "heldout" / f"{component['name']}.jsonl")
+        return [Document(record["id"], record["text"]) for record in records]
+
+    def items(self, evaluation: str) -> list[dict]:
+        return read_jsonl(self.folder / "evaluation" / f"{evaluation}.jsonl")
+
+
+def write_jsonl(records: Iterable[dict], path: pathlib.Path) -> int:
+    count = 0
+    with path.open("w", encoding="utf-8") as file:
+        for record in records:
+            file.write(json.dumps(record, ensure_ascii=False) + "\n")
+            count += 1
+    return count
+
+
+def read_jsonl(path: pathlib.Path) -> list[dict]:
+    with path.open(encoding="utf-8") as file:
+        return [json.loads(line) for line in file]
+
+
+def write_statistics(statistics: dict[str, WordStatistics], path: pathlib.Path) -> None:
+    lines = (
+        f"{word}\t{entry.english_count}\t{entry.target_count}\t{entry.target_pieces:.4f}\n"
+        for word, entry in sorted(statistics.items())
+    )
+    path.write_text("".join(lines), encoding="utf-8", newline="\n")
+
+
+def read_statistics(path: pathlib.Path) -> dict[str, WordStatistics]:
+    with path.open(encoding="utf-8", newline="\n") as file:
+        rows = (line.rstrip("\n").split("\t") for line in file)
+        return {word: WordStatistics(int(en), int(target), float(pieces)) for word, en, target, pieces in rows}

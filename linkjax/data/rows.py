@@ -1,0 +1,179 @@
+"""Rows of tokens: documents substituted, tokenized, cut, packed and mixed, within one virtual shard.
+
+B rows, L tokens of a row. A row carries (numpy, without the B):
+
+    tokens_BxL        int32   what the model reads; a document's first token is PAD, standing for its start
+    targets_BxL       int32   what it should say next
+    loss_weights_BxL  float32 1 where the target counts
+    segments_BxL      int32   1, 2, ... per document in the row, 0 = padding
+    positions_BxL     int32   place within the segment
+    swapped_BxL       uint8   1 where the *target* token is (part of) a swapped-in word
+    component_B       int32   index of the mixture's component
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import grain
+import numpy as np
+
+from linkjax.data.documents import Document
+from linkjax.data.tokenizer import EOS, PAD, Tokenizer
+from linkjax.substitution import Substitution
+
+_PACKED_TOGETHER = 32  # rows that are open at once; more pack tighter and cost more to resume
+COUNTS = ("documents", "bytes", "words", "eligible", "swapped", "identical")
+
+
+class Stretches(grain.IterDataset):
+    """Documents, in the order of `documents` (endless), as stretches of at most `length` tokens."""
+
+    def __init__(
+        self,
+        documents: grain.MapDataset,
+        per_pass: int,
+        tokenizer: Tokenizer,
+        substitution: Substitution | None,
+        length: int,
+    ):
+        """Args: `per_pass` documents make a pass."""
+        super().__init__()
+        self.documents, self.per_pass = documents, per_pass
+        self.tokenizer, self.substitution, self.length = tokenizer, substitution, length
+
+    def __iter__(self) -> grain.DatasetIterator:
+        return _StretchesIterator(self)
+
+
+class _StretchesIterator(grain.DatasetIterator):
+    def __init__(self, dataset: Stretches):
+        super().__init__()
+        self._dataset = dataset
+        self._position = 0  # documents read
+        self._offset = 0  # tokens of the present document already given out
+        self._counts = (0,) * len(COUNTS)
+        self._current: dict[str, np.ndarray] | None = None
+
+    def __next__(self) -> dict[str, np.ndarray]:
+        if self._current is None:
+            self._current = self._read()
+        start, end = self._offset, self._offset + self._dataset.length
+        stretch = {name: values[start:end] for name, values in self._current.items()}
+        if end < len(self._current["targets"]):
+            self._offset = end
+        else:
+            self._position, self._offset, self._current = self._position + 1, 0, None
+        return stretch
+
+    def _read(self) -> dict[str, np.ndarray]:
+        dataset = self._dataset
+        document: Document = dataset.documents[self._position]
+        counts = [1, len(document.text.encode()), 0, 0, 0, 0]
+        loss_on_swapped = True
+        if dataset.substitution:
+            done = dataset.substitution(document.id, document.text, self._position // dataset.per_pass)
+            identical = sum(done.text[span.start : span.end] == span.original for span in done.spans)
+            counts[2:] = done.words, done.eligible, len(done.spans), identical
+            targets, swapped = dataset.tokenizer.encode_with_spans(done.text, done.spans)
+            loss_on_swapped = dataset.substitution.settings.loss_on_swapped
+        else:
+            targets = np.array(dataset.tokenizer.encode(document.text), np.int32)
+            swapped = np.zeros(len(targets), np.uint8)
+        if self._offset == 0:  # a document that was cut has been counted
+            self._counts = tuple(a + b for a, b in zip(self._counts, counts, strict=True))
+        targets = np.append(targets, np.int32(EOS))
+        swapped = np.append(swapped, np.uint8(0))
+        return {
+            "targets": targets,
+            "tokens": np.append(np.int32(PAD), targets[:-1]),
+            "loss_weights": np.ones(len(targets), np.float32) if loss_on_swapped else np.float32(1) - swapped,
+            "swapped": swapped,
+        }
+
+    def get_state(self) -> dict[str, Any]:
+        return {"position": self._position, "offset": self._offset, "counts": self._counts}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        self._position, self._offset, self._current = state["position"], state["offset"], None
+        self._counts = tuple(state["counts"])
+
+
+class PackedRows(grain.IterDataset):
+    """Rows of one component: stretches packed best-fit by Grain's packer."""
+
+    def __init__(self, stretches: Stretches, component: int):
+        self._component = component
+        length = stretches.length
+        super().__init__(
+            grain.experimental.BestFitPackIterDataset(
+                stretches,
+                length_struct={"targets": length, "tokens": length, "loss_weights": length, "swapped": length},
+                num_packing_bins=_PACKED_TOGETHER,
+                meta_features=("tokens", "loss_weights", "swapped"),
+            )
+        )
+
+    def __iter__(self) -> grain.DatasetIterator:
+        return _PackedRowsIterator(iter(self._parent), self._component)
+
+
+class _PackedRowsIterator(grain.DatasetIterator):
+    def __init__(self, packed: grain.DatasetIterator, component: int):
+        super().__init__(packed)
+        self._component = component
+
+    def __next__(self) -> dict[str, np.ndarray]:
+        row = next(self._parent)
+        return {
+            "tokens_BxL": row["tokens"],
+            "targets_BxL": row["targets"],
+            "loss_weights_BxL": row["loss_weights"],
+            "segments_BxL": row["targets_segment_ids"],
+            "positions_BxL": row["targets_positions"],
+            "swapped_BxL": row["swapped"],
+            "component_B": np.int32(self._component),
+        }
+
+    def get_state(self) -> dict[str, Any]:
+        return self._parent.get_state()
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        self._parent.set_state(state)
+
+
+class TokenMixture(grain.IterDataset):
+    """Interleaves components so that their shares of *tokens* keep to `rates`, as exactly as rows allow.
+
+    The component furthest behind its share goes next. Only components of a rate above zero are read.
+    """
+
+    def __init__(self, components: Sequence[grain.IterDataset], rates: Sequence[float]):
+        super().__init__(list(components))
+        self._rates = rates
+
+    def __iter__(self) -> grain.DatasetIterator:
+        return _TokenMixtureIterator([iter(parent) for parent in self.parents], self._rates)
+
+
+class _TokenMixtureIterator(grain.DatasetIterator):
+    def __init__(self, components: Sequence[grain.DatasetIterator], rates: Sequence[float]):
+        super().__init__(components)
+        self._rates = np.array(rates)
+        self._tokens = np.zeros(len(rates), np.int64)
+
+    def __next__(self) -> dict[str, np.ndarray]:
+        behind = self._rates * self._tokens.sum() - self._tokens
+        behind[self._rates == 0] = -np.inf
+        # Ties, the very first row among them, go to the larger share.
+        component = int(np.lexsort((self._rates, behind))[-1])
+        row = next(self._parents[component])
+        self._tokens[component] += np.count_nonzero(row["segments_BxL"])
+        return row
+
+    def get_state(self) -> dict[str, Any]:
+        return {"tokens": self._tokens.tolist(), "components": [parent.get_state() for parent in self._parents]}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        self._tokens = np.array(state["tokens"], np.int64)
+        for parent, parent_state in zip(self._parents, state["components"], strict=True):
+            parent.set_state(parent_state)

@@ -1,0 +1,239 @@
+"""The SeqIO side: how a data set is defined, and what may stand after its cache placeholder.
+
+Imports TensorFlow; only `prepare`, `tasks/` and other SeqIO programs import it.
+"""
+
+import dataclasses
+import functools
+import pathlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+import seqio
+import tensorflow as tf
+
+from linkjax.data.documents import Document, document_id
+from linkjax.errors import UserError
+from linkjax.lexicon import WordStatistics, read_lexicon
+from linkjax.substitution import LinkSettings, Substitution
+
+_UINT64 = (1 << 64) - 1
+
+
+@dataclasses.dataclass(frozen=True)
+class MakeDocuments:
+    """Offline preprocessor: {'text'} -> {'id', 'targets'}; the id is an int64 (bits of the unsigned one)."""
+
+    component: str
+    language: str
+
+    def __call__(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
+        def identify(text):
+            unsigned = document_id(self.component, text)
+            return unsigned - (1 << 64) if unsigned >> 63 else unsigned
+
+        def convert(example):
+            identifier = tf.numpy_function(identify, [example["text"]], tf.int64, stateful=False)
+            return {"id": tf.ensure_shape(identifier, []), "targets": example["text"]}
+
+        return dataset.map(convert, num_parallel_calls=tf.data.AUTOTUNE)
+
+
+@dataclasses.dataclass(frozen=True)
+class LexicalSubstitution:
+    """Online preprocessor: LINK on the 'targets' text of a document, keyed by its 'id'.
+
+    SeqIO repeats a data set before its online steps, so here every pass has the swaps of pass 0.
+
+    Attributes:
+      lexicon: path of a bilingual word list, or a function that returns one.
+      settings: of the intervention; a LinkJAX run takes its own from its config.
+      statistics: of the lexicon's words, needed for `settings.scramble` only.
+    """
+
+    lexicon: str | Callable[[], str]
+    settings: LinkSettings = LinkSettings()
+    statistics: Mapping[str, WordStatistics] | None = None
+
+    def lexicon_path(self) -> pathlib.Path:
+        return pathlib.Path(self.lexicon() if callable(self.lexicon) else self.lexicon)
+
+    def __call__(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
+        @functools.cache
+        def substitution():
+            return Substitution(read_lexicon(self.lexicon_path()), self.settings, self.statistics)
+
+        def swap(identifier, text):
+            return substitution()(int(identifier) & _UINT64, text.decode()).text.encode()
+
+        def convert(example):
+            text = tf.numpy_function(swap, [example["id"], example["targets"]], tf.string, stateful=False)
+            return {**example, "targets": tf.ensure_shape(text, [])}
+
+        return dataset.map(convert, num_parallel_calls=tf.data.AUTOTUNE)
+
+
+@dataclasses.dataclass(frozen=True)
+class RankingItems:
+    """Offline preprocessor of an evaluation task: names its metric and passes the items on.
+
+    Items have: id, prompt, choices, answer (index), group (the score it counts in) and cluster (items of
+    one cluster are not independent).
+    """
+
+    metric: str
+    chance: float
+
+    def __call__(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
+        return dataset
+
+
+def add_text_task(
+    name: str,
+    texts: Callable[[str], Iterable[str]],
+    *,
+    splits: Sequence[str],
+    language: str,
+    lexicon: str | Callable[[], str] | None = None,
+    link: LinkSettings = LinkSettings(),  # noqa: B008
+    vocabulary: seqio.Vocabulary | None = None,
+) -> seqio.Task:
+    """Registers a task of plain documents, replacing one of the same name.
+
+    Args:
+      name: of the task; part of its documents' ids.
+      texts: split -> its documents.
+      splits: 'train', and 'heldout' where there is one.
+      language: BCP 47 code, names the language in metrics.
+      lexicon: word list; given, the documents go through `LexicalSubstitution`.
+      link: settings of the substitution in plain SeqIO programs.
+      vocabulary: for plain SeqIO programs, bytes by default; `prepare` trains its own.
+    """
+    source = seqio.FunctionDataSource(_dataset_function(texts), splits=splits)
+    preprocessors = [MakeDocuments(name, language), seqio.CacheDatasetPlaceholder()]
+    if lexicon:
+        preprocessors.append(LexicalSubstitution(lexicon, link))
+    preprocessors += [seqio.preprocessors.tokenize, seqio.preprocessors.append_eos_after_trim]
+    features = {"targets": seqio.Feature(vocabulary or seqio.ByteVocabulary(), add_eos=True)}
+    _forget(seqio.TaskRegistry, name)
+    return seqio.TaskRegistry.add(name, source, preprocessors=preprocessors, output_features=features)
+
+
+def add_ranking_task(name: str, items: Callable[[], Iterable[dict]], *, metric: str, chance: float) -> seqio.Task:
+    """Registers an evaluation task, replacing one of the same name; its items are in split 'test'."""
+    signature = {key: tf.TensorSpec([], tf.string) for key in ("id", "prompt", "group", "cluster")}
+    signature |= {"choices": tf.TensorSpec([None], tf.string), "answer": tf.TensorSpec([], tf.int64)}
+
+    def dataset(split, shuffle_files, seed=None):
+        del split, shuffle_files, seed
+        return tf.data.Dataset.from_generator(items, output_signature=signature)
+
+    text = seqio.Feature(seqio.PassThroughVocabulary(0), rank=0, dtype=tf.string)
+    features = {"prompt": text, "choices": dataclasses.replace(text, rank=1)}
+    _forget(seqio.TaskRegistry, name)
+    return seqio.TaskRegistry.add(
+        name,
+        seqio.FunctionDataSource(dataset, splits=["test"]),
+        preprocessors=[RankingItems(metric, chance), seqio.CacheDatasetPlaceholder()],
+        output_features=features,
+    )
+
+
+def add_mixture(name: str, rates: Mapping[str, float]) -> seqio.Mixture:
+    """Registers a mixture, replacing one of the same name.
+
+    LinkJAX takes `rates` as shares of *tokens*; SeqIO itself samples *examples* by them
+    (`example_rates` converts).
+    """
+    _forget(seqio.MixtureRegistry, name)
+    return seqio.MixtureRegistry.add(name, list(rates.items()))
+
+
+def example_rates(manifest: Mapping) -> dict[str, float]:
+    """SeqIO example rates that give the token shares of a prepared folder's manifest, on average."""
+    rates = {
+        component["name"]: component["rate"] * component["documents"] / component["tokens"]
+        for component in manifest["components"]
+    }
+    return {name: rate / sum(rates.values()) for name, rate in rates.items()}
+
+
+def documents(task: seqio.Task, split: str) -> Iterator[Document]:
+    """The documents of a task after its offline part."""
+    for example in _offline(task, split):
+        yield Document(int(example["id"]) & _UINT64, _text(task, example["targets"]))
+
+
+def ranking_items(task: seqio.Task) -> Iterator[dict]:
+    """The items of an evaluation task, as plain Python values."""
+    for example in _offline(task, "test"):
+        item = {key: value.decode() for key, value in example.items() if isinstance(value, bytes)}
+        item["choices"] = [choice.decode() for choice in example["choices"]]
+        item["answer"] = int(example["answer"])
+        yield item
+
+
+def component_of(task: seqio.Task) -> MakeDocuments:
+    """What the task says of itself in its offline part."""
+    return _only(task, MakeDocuments, "add_text_task")
+
+
+def ranking_of(task: seqio.Task) -> RankingItems:
+    return _only(task, RankingItems, "add_ranking_task")
+
+
+def online_steps(task: seqio.Task) -> list[LexicalSubstitution]:
+    """The substitution after the placeholder, if any.
+
+    Raises:
+      UserError: something stands there that the training runtime, which has no TensorFlow, cannot do.
+    """
+    known = (seqio.preprocessors.tokenize, seqio.preprocessors.append_eos, seqio.preprocessors.append_eos_after_trim)
+    steps = list(task.preprocessors)
+    places = [index for index, step in enumerate(steps) if isinstance(step, seqio.CacheDatasetPlaceholder)]
+    if not places:
+        raise UserError(f"task {task.name} has no seqio.CacheDatasetPlaceholder(): put it after the offline steps.")
+    found = []
+    for step in steps[places[0] + 1 :]:
+        if isinstance(step, LexicalSubstitution):
+            found.append(step)
+        elif step not in known:
+            name = getattr(step, "__name__", type(step).__name__)
+            raise UserError(
+                f"task {task.name} has '{name}' after seqio.CacheDatasetPlaceholder(), which the training runtime"
+                " does not know: move it before the placeholder."
+            )
+    return found
+
+
+def _only(task: seqio.Task, kind: type, maker: str):
+    found = [step for step in task.preprocessors if isinstance(step, kind)]
+    if len(found) != 1:
+        raise UserError(f"task {task.name} has {len(found)} {kind.__name__} steps, not one: register it with {maker}.")
+    return found[0]
+
+
+def _offline(task: seqio.Task, split: str) -> Iterator[dict]:
+    dataset = task.preprocess_precache(task.source.get_dataset(split=split, shuffle=False))
+    return dataset.as_numpy_iterator()
+
+
+def _text(task: seqio.Task, raw: bytes) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError as error:
+        raise UserError(f"task {task.name} has a document that is not UTF-8: {raw[:40]!r}.") from error
+
+
+def _dataset_function(texts):
+    def dataset(split, shuffle_files, seed=None):
+        del shuffle_files, seed
+        return tf.data.Dataset.from_generator(
+            lambda: ({"text": text} for text in texts(split)), output_signature={"text": tf.TensorSpec([], tf.string)}
+        )
+
+    return dataset
+
+
+def _forget(registry, name: str) -> None:
+    if name in registry.names():
+        registry.remove(name)

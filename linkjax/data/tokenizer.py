@@ -1,0 +1,153 @@
+"""SentencePiece, trained on the user's text, and text -> ids word by word with provenance flags."""
+
+import dataclasses
+import io
+import pathlib
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import sentencepiece
+
+from linkjax.errors import UserError
+from linkjax.settings import setting
+from linkjax.substitution import Span
+
+PAD, EOS, UNK = 0, 1, 2  # SeqIO's packer drops real tokens where id 0 is one
+_CACHED_WORDS = 2_000_000
+
+
+@dataclasses.dataclass(frozen=True)
+class TokenizerSettings:
+    """How the tokenizer is made, or which one is used."""
+
+    path: str = setting("", "SentencePiece model to use (pad 0, EOS 1, UNK 2); empty = train one")
+    kind: str = setting("unigram", "unigram or bpe")
+    vocabulary_size: int = setting(16384, "pieces; fewer where the text is too small for so many")
+    train_bytes: int = setting(10_000_000, "bytes of each component's text that the tokenizer is trained on, at most")
+
+    def __post_init__(self):
+        if self.kind not in ("unigram", "bpe"):
+            raise UserError(f"tokenizer.kind is '{self.kind}': choose unigram or bpe.")
+        if self.vocabulary_size < 300:
+            raise UserError(f"tokenizer.vocabulary_size is {self.vocabulary_size}: bytes alone need 259, choose 300 or more.")
+
+
+def train_tokenizer(texts: Iterable[str], vocabulary_size: int, kind: str) -> bytes:
+    """Trains a SentencePiece model and returns its bytes.
+
+    Pad 0, EOS 1, UNK 2, byte fallback, and the identity normaliser: pieces never cross a space and text
+    decodes to itself. Where the text is too small for `vocabulary_size`, a unigram model gets smaller.
+    """
+    model = io.BytesIO()
+    try:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=(line for text in texts for line in text.split("\n") if line),
+            model_writer=model,
+            vocab_size=vocabulary_size,
+            model_type=kind,
+            hard_vocab_limit=False,
+            normalization_rule_name="identity",
+            remove_extra_whitespaces=False,
+            byte_fallback=True,
+            character_coverage=0.9999,
+            pad_id=PAD,
+            eos_id=EOS,
+            unk_id=UNK,
+            bos_id=-1,
+            max_sentence_length=1 << 20,
+            num_threads=2,
+            minloglevel=2,
+        )
+    except (RuntimeError, OSError) as error:
+        raise UserError(f"the tokenizer could not be trained with vocabulary_size {vocabulary_size}: {error}") from error
+    return model.getvalue()
+
+
+class Tokenizer:
+    """A SentencePiece model with its fixed ids (pad 0, EOS 1, UNK 2)."""
+
+    def __init__(self, model: bytes):
+        self._model = model
+        self._processor = sentencepiece.SentencePieceProcessor(model_proto=model)
+        found = (self._processor.pad_id(), self._processor.eos_id(), self._processor.unk_id())
+        if found != (PAD, EOS, UNK):
+            raise UserError(f"the tokenizer has pad, EOS, UNK ids {found}; LinkJAX needs (0, 1, 2).")
+        self._space = self._processor.piece_to_id("▁")
+        self._words: dict[str, list[int]] = {}
+
+    def __reduce__(self):
+        return Tokenizer, (self._model,)
+
+    @classmethod
+    def load(cls, path: pathlib.Path) -> "Tokenizer":
+        try:
+            return cls(path.read_bytes())
+        except (OSError, RuntimeError) as error:
+            raise UserError(f"tokenizer {path} is not a SentencePiece model that can be read: {error}.") from error
+
+    def __len__(self) -> int:
+        return self._processor.get_piece_size()
+
+    def piece(self, token: int) -> str:
+        return self._processor.id_to_piece(token)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return self._processor.decode([int(token) for token in ids])
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of `text` without EOS, the same as SentencePiece's own, several times faster."""
+        if not text:
+            return []
+        ids: list[int] = []
+        for word in text.split(" "):
+            ids += self._word(word)
+        return ids
+
+    def encode_with_spans(self, text: str, spans: Sequence[Span]) -> tuple[np.ndarray, np.ndarray]:
+        """Ids of `text` and, for each, whether any of its bytes lies in one of `spans` (sorted, disjoint).
+
+        Pieces never cross a space, so only the words that a span touches are looked at piece by piece.
+        """
+        if not spans:
+            ids = np.array(self.encode(text), np.int32)
+            return ids, np.zeros(len(ids), np.uint8)
+        ids, flags = [], []
+        end, pending = -1, 0
+        for word in text.split(" "):
+            start, end = end + 1, end + 1 + len(word)
+            pieces = self._word(word)
+            ids += pieces
+            while pending < len(spans) and spans[pending].end <= start:
+                pending += 1
+            if pending == len(spans) or spans[pending].start >= end:
+                flags += [0] * len(pieces)
+            elif spans[pending].start <= start and spans[pending].end >= end:
+                flags += [1] * len(pieces)
+            else:
+                flags += self._piece_flags(word, start, spans[pending:])
+        return np.array(ids, np.int32), np.array(flags, np.uint8)
+
+    def _piece_flags(self, word: str, start: int, spans: Sequence[Span]) -> list[int]:
+        """Flags of one word's pieces; a byte-fallback piece has the flag of the character it is part of."""
+        touched = [False] * len(word)
+        for span in spans:
+            if span.start >= start + len(word):
+                break
+            for index in range(max(span.start - start, 0), min(span.end - start, len(word))):
+                touched[index] = True
+        by_byte = [flag for character, flag in zip(word, touched, strict=True) for _ in character.encode()]
+        flags, position = [], -len("▁".encode())  # the word's leading mark is not part of the text
+        for token in self._word(word):
+            length = 1 if self._processor.is_byte(token) else len(self.piece(token).encode())
+            flags.append(int(any(by_byte[max(position, 0) : max(position + length, 0)])))
+            position += length
+        return flags
+
+    def _word(self, word: str) -> list[int]:
+        ids = self._words.get(word)
+        if ids is None:
+            ids = self._processor.encode(word) if word else [self._space]
+            if len(self._words) > _CACHED_WORDS:
+                self._words.clear()
+            self._words[word] = ids
+        return ids

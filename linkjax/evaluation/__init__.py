@@ -1,0 +1,1 @@
+"""What a model knows: ranking, bits per byte, and yardsticks beside them."""

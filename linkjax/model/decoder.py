@@ -1,0 +1,179 @@
+"""A decoder-only transformer in Flax NNX: pre-norm, RMSNorm, RoPE, SwiGLU, grouped queries, QK-norm.
+
+B rows, L tokens, D model width, H query heads, G key/value heads, K head width, F hidden width,
+V vocabulary (padded). Every parameter names its logical axes; which mesh axes those are is decided
+elsewhere. The parameters map one to one to Qwen3 (Yang et al. 2025), without QK-norm to Llama.
+"""
+
+import dataclasses
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from linkjax.errors import UserError
+from linkjax.model.attention import attend
+from linkjax.settings import setting
+
+# (value, logical axis of each dimension) -> the value, laid out over devices as the mesh asks
+Constrain = Callable[[jax.Array, tuple[str | None, ...]], jax.Array]
+_VOCABULARY_MULTIPLE = 128  # so that the vocabulary divides over devices and tiles well
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelSettings:
+    """Shape and numerics of the decoder. The vocabulary is the tokenizer's, padded to a multiple of 128."""
+
+    layers: int = setting(2, "blocks")
+    width: int = setting(64, "model width (D)")
+    heads: int = setting(4, "query heads (H)")
+    kv_heads: int = setting(4, "key and value heads (G); divides heads")
+    head_width: int = setting(16, "width of a head (K), even")
+    hidden: int = setting(192, "width of the feed-forward layer (F)")
+    qk_norm: bool = setting(True, "RMSNorm on queries and keys")
+    tied_embeddings: bool = setting(True, "one matrix for input and output embeddings")
+    rope_base: float = setting(10_000.0, "base of the rotary position frequencies")
+    norm_epsilon: float = setting(1e-6, "added to the mean square in RMSNorm")
+    dtype: str = setting("float32", "of the computation: float32 or bfloat16; weights and loss are float32")
+    remat: bool = setting(False, "recompute each block's activations in the backward pass to save memory")
+
+    def __post_init__(self):
+        for name in ("layers", "width", "heads", "kv_heads", "head_width", "hidden"):
+            if getattr(self, name) < 1:
+                raise UserError(f"model.{name} is {getattr(self, name)}: choose 1 or more.")
+        if self.heads % self.kv_heads:
+            raise UserError(f"model.kv_heads {self.kv_heads} does not divide model.heads {self.heads}.")
+        if self.head_width % 2:
+            raise UserError(f"model.head_width is {self.head_width}: rotary positions need an even number.")
+        if self.dtype not in ("float32", "bfloat16"):
+            raise UserError(f"model.dtype is '{self.dtype}': choose float32 or bfloat16.")
+
+
+def padded_vocabulary(size: int) -> int:
+    return -(-size // _VOCABULARY_MULTIPLE) * _VOCABULARY_MULTIPLE
+
+
+def unconstrained(x: jax.Array, axes: tuple[str | None, ...]) -> jax.Array:
+    del axes
+    return x
+
+
+class Decoder(nnx.Module):
+    """tokens -> logits over the padded vocabulary."""
+
+    def __init__(
+        self, settings: ModelSettings, vocabulary: int, rngs: nnx.Rngs, constrain: Constrain = unconstrained
+    ):
+        """Args: `vocabulary` is the tokenizer's size before padding."""
+        self.settings, self.constrain = settings, constrain
+        shape_VxD = (padded_vocabulary(vocabulary), settings.width)
+        self.embedding_VxD = _weight(rngs, shape_VxD, ("vocabulary", "width"), settings.width**-0.5)
+        if not settings.tied_embeddings:
+            self.output_VxD = _weight(rngs, shape_VxD, ("vocabulary", "width"), settings.width**-0.5)
+        self.norm_D = _scale(settings.width, "width")
+
+        @nnx.split_rngs(splits=settings.layers)
+        @nnx.vmap(in_axes=0, out_axes=0)
+        def stack(rngs: nnx.Rngs) -> Block:
+            return Block(settings, rngs, constrain)
+
+        self.blocks = stack(rngs)  # parameters have a leading axis of layers
+
+    def __call__(self, tokens_BxL: jax.Array, segments_BxL: jax.Array, positions_BxL: jax.Array) -> jax.Array:
+        """Returns logits_BxLxV in float32."""
+        dtype = jnp.dtype(self.settings.dtype)
+        x_BxLxD = self.embedding_VxD[...].astype(dtype)[tokens_BxL]
+        x_BxLxD = self.constrain(x_BxLxD, ("batch", "length", None))
+
+        def run(block: Block, x_BxLxD: jax.Array) -> jax.Array:
+            return block(x_BxLxD, segments_BxL, positions_BxL)
+
+        run = nnx.remat(run) if self.settings.remat else run
+        x_BxLxD = nnx.scan(run, in_axes=(0, nnx.Carry), out_axes=nnx.Carry)(self.blocks, x_BxLxD)
+        x_BxLxD = rms_norm(x_BxLxD, self.norm_D[...], self.settings.norm_epsilon)
+        output_VxD = self.embedding_VxD if self.settings.tied_embeddings else self.output_VxD
+        logits_BxLxV = jnp.einsum(
+            "bld,vd->blv", x_BxLxD, output_VxD[...].astype(dtype), preferred_element_type=jnp.float32
+        )
+        return self.constrain(logits_BxLxV, ("batch", "length", "vocabulary"))
+
+
+class Block(nnx.Module):
+    """Attention and feed-forward, each after a norm and added to its input."""
+
+    def __init__(self, settings: ModelSettings, rngs: nnx.Rngs, constrain: Constrain):
+        self.settings, self.constrain = settings, constrain
+        width, heads, groups = settings.width, settings.heads, settings.kv_heads
+        head, hidden = settings.head_width, settings.hidden
+        deep = (2 * settings.layers) ** -0.5  # what is added to the stream shrinks with depth (GPT-2)
+        self.norm_attention_D = _scale(width, "width")
+        self.query_DxHxK = _weight(rngs, (width, heads, head), ("width", "heads", None), width**-0.5)
+        self.key_DxGxK = _weight(rngs, (width, groups, head), ("width", "kv_heads", None), width**-0.5)
+        self.value_DxGxK = _weight(rngs, (width, groups, head), ("width", "kv_heads", None), width**-0.5)
+        self.out_HxKxD = _weight(
+            rngs, (heads, head, width), ("heads", None, "width"), deep * (heads * head) ** -0.5
+        )
+        if settings.qk_norm:
+            self.norm_query_K = _scale(head, None)
+            self.norm_key_K = _scale(head, None)
+        self.norm_hidden_D = _scale(width, "width")
+        self.gate_DxF = _weight(rngs, (width, hidden), ("width", "hidden"), width**-0.5)
+        self.up_DxF = _weight(rngs, (width, hidden), ("width", "hidden"), width**-0.5)
+        self.down_FxD = _weight(rngs, (hidden, width), ("hidden", "width"), deep * hidden**-0.5)
+
+    def __call__(self, x_BxLxD: jax.Array, segments_BxL: jax.Array, positions_BxL: jax.Array) -> jax.Array:
+        settings, dtype = self.settings, x_BxLxD.dtype
+
+        def project(equation: str, x: jax.Array, weight: nnx.Param) -> jax.Array:
+            return jnp.einsum(equation, x, weight[...].astype(dtype))
+
+        y_BxLxD = rms_norm(x_BxLxD, self.norm_attention_D[...], settings.norm_epsilon)
+        q_BxLxHxK = project("bld,dhk->blhk", y_BxLxD, self.query_DxHxK)
+        k_BxLxGxK = project("bld,dgk->blgk", y_BxLxD, self.key_DxGxK)
+        v_BxLxGxK = project("bld,dgk->blgk", y_BxLxD, self.value_DxGxK)
+        if settings.qk_norm:
+            q_BxLxHxK = rms_norm(q_BxLxHxK, self.norm_query_K[...], settings.norm_epsilon)
+            k_BxLxGxK = rms_norm(k_BxLxGxK, self.norm_key_K[...], settings.norm_epsilon)
+        q_BxLxHxK = rotate(q_BxLxHxK, positions_BxL, settings.rope_base)
+        k_BxLxGxK = rotate(k_BxLxGxK, positions_BxL, settings.rope_base)
+        # Each device asks for its stretch of the row and reads the keys and values of the whole row.
+        q_BxLxHxK = self.constrain(q_BxLxHxK, ("batch", "length", "heads", None))
+        k_BxLxGxK = self.constrain(k_BxLxGxK, ("batch", None, "kv_heads", None))
+        v_BxLxGxK = self.constrain(v_BxLxGxK, ("batch", None, "kv_heads", None))
+        a_BxLxHxK = attend(q_BxLxHxK, k_BxLxGxK, v_BxLxGxK, segments_BxL)
+        x_BxLxD = x_BxLxD + project("blhk,hkd->bld", a_BxLxHxK, self.out_HxKxD)
+        y_BxLxD = rms_norm(x_BxLxD, self.norm_hidden_D[...], settings.norm_epsilon)
+        h_BxLxF = jax.nn.silu(project("bld,df->blf", y_BxLxD, self.gate_DxF))
+        h_BxLxF = h_BxLxF * project("bld,df->blf", y_BxLxD, self.up_DxF)
+        h_BxLxF = self.constrain(h_BxLxF, ("batch", "length", "hidden"))
+        x_BxLxD = x_BxLxD + project("blf,fd->bld", h_BxLxF, self.down_FxD)
+        return self.constrain(x_BxLxD, ("batch", "length", None))
+
+
+def rms_norm(x: jax.Array, scale: jax.Array, epsilon: float) -> jax.Array:
+    """Over the last axis, in float32 (Zhang and Sennrich 2019)."""
+    wide = x.astype(jnp.float32)
+    wide = wide * jax.lax.rsqrt(jnp.mean(wide * wide, axis=-1, keepdims=True) + epsilon)
+    shape = (1,) * (x.ndim - 1) + scale.shape
+    return (wide * scale.reshape(shape)).astype(x.dtype)
+
+
+def rotate(x_BxLxHxK: jax.Array, positions_BxL: jax.Array, base: float) -> jax.Array:
+    """Rotary positions (Su et al. 2021), halves rotated against each other as in Hugging Face's layout."""
+    half = x_BxLxHxK.shape[-1] // 2
+    frequencies_k = base ** (-jnp.arange(half, dtype=jnp.float32) / half)
+    angles_BxLx1xk = (positions_BxL.astype(jnp.float32)[..., None] * frequencies_k[None, None])[:, :, None]
+    cos, sin = jnp.cos(angles_BxLx1xk), jnp.sin(angles_BxLx1xk)
+    first, second = jnp.split(x_BxLxHxK.astype(jnp.float32), 2, axis=-1)
+    rotated = jnp.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1)
+    return rotated.astype(x_BxLxHxK.dtype)
+
+
+def _weight(rngs: nnx.Rngs, shape: tuple[int, ...], axes: tuple[str | None, ...], deviation: float) -> nnx.Param:
+    value = deviation * jax.random.truncated_normal(rngs.params(), -3, 3, shape, jnp.float32)
+    return nnx.Param(value, axes=axes)
+
+
+def _scale(width: int, axis: str | None) -> nnx.Param:
+    return nnx.Param(jnp.ones(width, jnp.float32), axes=(axis,))

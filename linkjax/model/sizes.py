@@ -1,0 +1,22 @@
+"""Named sizes. Layers and widths of the five large ones follow arXiv 2411.12986 and the work around it;
+hidden width (8/3 D, rounded up to 128) and key/value heads are our choice."""
+
+from linkjax.model.decoder import ModelSettings
+
+
+def _large(layers: int, width: int, heads: int) -> ModelSettings:
+    hidden = -(-width * 8 // 3 // 128) * 128
+    return ModelSettings(
+        layers=layers, width=width, heads=heads, kv_heads=heads // 4 if heads % 4 == 0 else heads,
+        head_width=width // heads, hidden=hidden, dtype="bfloat16", remat=True,
+    )  # fmt: skip
+
+
+SIZES = {
+    "toy": ModelSettings(),
+    "137m": _large(12, 768, 12),
+    "350m": _large(24, 1024, 16),
+    "760m": _large(24, 1536, 16),
+    "1.3b": _large(24, 2048, 16),
+    "2.7b": _large(32, 2560, 32),
+}

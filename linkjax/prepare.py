@@ -1,0 +1,254 @@
+"""Prepares data for training: SeqIO tasks -> documents on disk, tokenizer, evaluation items, manifest.
+
+    python -m linkjax.prepare --config=configs/base.py --out=prepared/toy
+
+`train` runs this by itself where its prepared folder is missing. The folder can then be carried to any
+machine: training on it needs neither TensorFlow nor SeqIO.
+"""
+
+import collections
+import hashlib
+import importlib
+import itertools
+import json
+import pathlib
+import shutil
+import sys
+from collections.abc import Iterable, Iterator
+
+import ml_collections
+from tqdm import tqdm
+
+from linkjax import __version__
+from linkjax import config as configs
+from linkjax.data import documents as documents_on_disk
+from linkjax.data import prepared
+from linkjax.data.documents import Document
+from linkjax.data.tokenizer import Tokenizer, train_tokenizer
+from linkjax.errors import UserError
+from linkjax.evaluation.byte_ngram import trigram_bits_per_byte
+from linkjax.lexicon import Lexicon, WordStatistics, read_lexicon, write_lexicon
+from linkjax.substitution import WORD, LinkSettings, Substitution
+
+
+def prepare(config: ml_collections.ConfigDict, out: pathlib.Path) -> None:
+    """Writes the prepared folder `out`: whole, or not at all.
+
+    Raises:
+      UserError: `out` exists, a corpus is missing or empty, the lexicon is unusable, or a task cannot be
+        run without TensorFlow.
+    """
+    settings = configs.run_settings(config)
+    if out.exists():
+        raise UserError(f"{out} exists already: remove it or choose another --out.")
+    tasks, rates, evaluations = _register(config, settings)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    partial = out.with_name(f".{out.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        for name in ("documents", "heldout", "evaluation"):
+            (partial / name).mkdir(parents=True)
+        manifest = _fill(partial, settings, tasks, rates, evaluations)
+        (partial / prepared.MANIFEST).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
+        partial.rename(out)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _register(config, settings):
+    """Imports the task module, lets it read the config, and looks up the mixture's tasks."""
+    import seqio  # costs seconds and TensorFlow: not at the top, so that --help and errors come at once
+
+    try:
+        module = importlib.import_module(settings.task_module)
+    except ModuleNotFoundError as error:
+        if error.name and settings.task_module.startswith(error.name):
+            raise UserError(f"task_module '{settings.task_module}' is not a Python module that can be found.") from error
+        raise
+    if hasattr(module, "configure"):
+        module.configure(config)
+    for name in (settings.mixture, *settings.evaluations):
+        if name not in {*seqio.TaskRegistry.names(), *seqio.MixtureRegistry.names()}:
+            raise UserError(f"'{name}' is no task or mixture that {settings.task_module} registers.")
+    mixture = seqio.get_mixture_or_task(settings.mixture)
+    tasks = list(seqio.get_subtasks(mixture))
+    weights = {task.name: mixture.get_rate(task) if hasattr(mixture, "get_rate") else 1.0 for task in tasks}
+    rates = {name: weight / sum(weights.values()) for name, weight in weights.items()}
+    return tasks, rates, [seqio.get_mixture_or_task(name) for name in settings.evaluations]
+
+
+def _fill(folder: pathlib.Path, settings, tasks, rates, evaluations) -> dict:
+    from linkjax.data import tasks as seqio_side
+
+    substitutions = {task.name: seqio_side.online_steps(task) for task in tasks}
+    lexicon = _lexicon(settings, substitutions)
+    components = []
+    for task in tasks:
+        about = seqio_side.component_of(task)
+        files = documents_on_disk.write_documents(
+            _progress(seqio_side.documents(task, "train"), f"reading {task.name}"), folder / "documents", task.name
+        )
+        if not files:
+            raise UserError(f"the corpus of '{task.name}' has no documents: check its files.")
+        heldout = list(seqio_side.documents(task, "heldout")) if "heldout" in task.source.splits else []
+        prepared.write_jsonl((document._asdict() for document in heldout), folder / "heldout" / f"{task.name}.jsonl")
+        operations = [{"operation": "lexical_substitution", "lexicon": "lexicon.tsv"} for _ in substitutions[task.name]]
+        components.append(
+            {
+                "name": task.name,
+                "language": about.language,
+                "rate": rates[task.name],
+                "files": files,
+                "operations": [*operations, {"operation": "tokenize"}, {"operation": "append_eos"}],
+            }
+        )
+    corpora = {
+        component["name"]: documents_on_disk.Documents([folder / "documents" / name for name in component["files"]])
+        for component in components
+    }
+    swapped = {name for name, steps in substitutions.items() if steps}
+    tokenizer = _tokenizer(folder, settings, corpora, lexicon, swapped)
+    for component in components:
+        name = component["name"]
+        heldout = prepared.read_jsonl(folder / "heldout" / f"{name}.jsonl")
+        texts = [record["text"] for record in heldout]
+        component |= _counts(_progress(corpora[name], f"counting {name}"), tokenizer)
+        component["heldout"] = {
+            "documents": len(texts),
+            "bytes": sum(len(text.encode()) for text in texts),
+            "byte_trigram_bits_per_byte": _yardstick(corpora[name], texts),
+        }
+    if lexicon:
+        write_lexicon(lexicon, folder / "lexicon.tsv")
+        english = [corpora[name] for name in sorted(swapped)]
+        target = [corpora[name] for name in corpora if name not in swapped]
+        statistics = word_statistics(lexicon, tokenizer, english, target)
+        prepared.write_statistics(statistics, folder / "lexicon_statistics.tsv")
+    scores = []
+    for task in evaluations:
+        about = seqio_side.ranking_of(task)
+        count = prepared.write_jsonl(seqio_side.ranking_items(task), folder / "evaluation" / f"{task.name}.jsonl")
+        scores.append({"name": task.name, "metric": about.metric, "chance": about.chance, "items": count})
+    return {
+        "format": prepared.FORMAT,
+        "linkjax": __version__,
+        "mixture": settings.mixture,
+        "components": components,
+        "evaluations": scores,
+        "vocabulary_size": len(tokenizer),
+        "lexicon": lexicon and {"entries": len(lexicon), "sha256": lexicon.fingerprint, "cleaning": lexicon.cleaning},
+        "files": {
+            str(path.relative_to(folder)): {"bytes": path.stat().st_size, "sha256": _sha256(path)}
+            for path in sorted(folder.rglob("*"))
+            if path.is_file()
+        },
+    }
+
+
+def _lexicon(settings, substitutions) -> Lexicon | None:
+    paths = {step.lexicon_path() for steps in substitutions.values() for step in steps}
+    if settings.lexicon and paths:
+        paths = {pathlib.Path(settings.lexicon)}
+    if len(paths) > 1:
+        raise UserError(f"the mixture's tasks use {len(paths)} different lexicons; one run takes one.")
+    return read_lexicon(paths.pop()) if paths else None
+
+
+def _tokenizer(folder: pathlib.Path, settings, corpora, lexicon: Lexicon | None, swapped: set[str]) -> Tokenizer:
+    """Trains the tokenizer on all components and on what LINK can make of them, or copies the one given.
+
+    Text with every word of the lexicon swapped is in it whatever the run's ratio, so that all arms of a
+    comparison share one tokenizer.
+    """
+    path = folder / "tokenizer.model"
+    if settings.tokenizer.path:
+        shutil.copyfile(_existing(settings.tokenizer.path), path)
+        return Tokenizer.load(path)
+
+    def texts() -> Iterator[str]:
+        for name, corpus in corpora.items():
+            sample = list(_head(corpus, settings.tokenizer.train_bytes))
+            yield from (document.text for document in sample)
+            if lexicon and name in swapped:
+                swap_all = Substitution(lexicon, LinkSettings(ratio=1.0))
+                yield from (swap_all(document.id, document.text).text for document in sample)
+
+    print("training the tokenizer", file=sys.stderr)
+    path.write_bytes(train_tokenizer(texts(), settings.tokenizer.vocabulary_size, settings.tokenizer.kind))
+    return Tokenizer.load(path)
+
+
+def _head(corpus: Iterable[Document], size: int) -> Iterator[Document]:
+    """Documents from all over the corpus, about `size` bytes."""
+    total = sum(len(document.text.encode()) for document in corpus)
+    step = max(1, -(-total // max(size, 1)))
+    return itertools.islice(iter(corpus), 0, None, step)
+
+
+def word_statistics(
+    lexicon: Lexicon, tokenizer: Tokenizer, english: Iterable[Iterable[Document]], target: Iterable[Iterable[Document]]
+) -> dict[str, WordStatistics]:
+    """Frequency and length of each lexicon entry; a translation of several words counts as its rarest word."""
+    english_counts, target_counts = (
+        collections.Counter(
+            word.lower() for corpus in corpora for document in corpus for word in WORD.findall(document.text)
+        )
+        for corpora in (english, target)
+    )
+
+    def target_count(translation: str) -> int:
+        return min((target_counts[word.lower()] for word in WORD.findall(translation)), default=0)
+
+    return {
+        source: WordStatistics(
+            english_counts[source],
+            sum(map(target_count, translations)),
+            sum(len(tokenizer.encode(text)) for text in translations) / len(translations),
+        )
+        for source, translations in lexicon.entries.items()
+    }
+
+
+def _counts(corpus: Iterable[Document], tokenizer: Tokenizer) -> dict[str, int]:
+    """Documents, bytes and tokens (with one EOS a document) of a corpus before substitution."""
+    counts = {"documents": 0, "bytes": 0, "tokens": 0}
+    for document in corpus:
+        counts["documents"] += 1
+        counts["bytes"] += len(document.text.encode())
+        counts["tokens"] += len(tokenizer.encode(document.text)) + 1
+    return counts
+
+
+def _yardstick(corpus: Iterable[Document], heldout: list[str]) -> float | None:
+    """Byte-trigram bits per byte, from at most 20 MB of the corpus; None where nothing is held out."""
+    sample = _head(corpus, 20_000_000)
+    return trigram_bits_per_byte((document.text for document in sample), heldout) if heldout else None
+
+
+def _existing(path: str) -> str:
+    if not pathlib.Path(path).is_file():
+        raise UserError(f"tokenizer.path '{path}' does not exist.")
+    return path
+
+
+def _progress(items: Iterable, label: str) -> Iterable:
+    return tqdm(items, desc=label, unit=" documents", disable=not sys.stderr.isatty(), leave=False)
+
+
+def _sha256(path: pathlib.Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def run(config: ml_collections.ConfigDict, out: str, config_json: str) -> None:
+    if not out:
+        raise UserError("--out is missing: name the folder to write.")
+    prepare(configs.from_json(pathlib.Path(config_json)) if config_json else config, pathlib.Path(out))
+
+
+if __name__ == "__main__":
+    options = {
+        "out": ("", "folder to write; must not exist"),
+        "config_json": ("", "a run's config.json, used in place of --config"),
+    }
+    configs.main(run, __doc__, options, sys.argv)

@@ -1,0 +1,1 @@
+"""One training run: sharding, loss, optimizer, step, checkpoints, metrics."""

@@ -1,0 +1,87 @@
+"""The mesh, and the one table from logical axes to mesh axes."""
+
+import dataclasses
+import math
+from typing import Any
+
+import jax
+from jax.sharding import AxisType, Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from linkjax.errors import UserError
+from linkjax.settings import setting
+
+AXES = ("slice", "data", "fsdp", "sequence", "tensor")
+
+# Parameters: `width` over fsdp, one other axis over tensor. Activations: rows over all data axes, a
+# stretch of each row per `sequence` device.
+TABLE: dict[str, str | tuple[str, ...]] = {
+    "batch": ("slice", "data", "fsdp"),
+    "length": "sequence",
+    "width": "fsdp",
+    "heads": "tensor",
+    "kv_heads": "tensor",
+    "hidden": "tensor",
+    "vocabulary": "tensor",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class MeshSettings:
+    """Devices along each axis of the mesh; 0 for one axis = all that are left."""
+
+    slice: int = setting(1, "groups of devices joined by a slow network; rows are split, weights repeated")
+    data: int = setting(0, "rows are split, weights repeated; 0 = all devices that are left")
+    fsdp: int = setting(1, "rows and weights are split")
+    sequence: int = setting(1, "each row is split")
+    tensor: int = setting(1, "heads, hidden width and vocabulary are split")
+
+    def __post_init__(self):
+        sizes = [getattr(self, axis) for axis in AXES]
+        if min(sizes) < 0 or sizes.count(0) > 1:
+            raise UserError(f"mesh {dict(zip(AXES, sizes, strict=True))}: sizes are 1 or more, at most one is 0.")
+
+
+def make_mesh(settings: MeshSettings, devices: Any = None) -> Mesh:
+    """The mesh over `devices`, all there are by default, with automatic sharding on every axis."""
+    devices = jax.devices() if devices is None else devices
+    sizes = [getattr(settings, axis) for axis in AXES]
+    known = math.prod(size for size in sizes if size)
+    if 0 in sizes:
+        sizes[sizes.index(0)] = len(devices) // known
+    if math.prod(sizes) != len(devices):
+        raise UserError(
+            f"mesh {dict(zip(AXES, sizes, strict=True))} takes {math.prod(sizes)} devices, there are {len(devices)}."
+        )
+    return jax.make_mesh(tuple(sizes), AXES, axis_types=(AxisType.Auto,) * len(AXES), devices=devices)
+
+
+def spec(axes: tuple[str | None, ...]) -> P:
+    """The partition of an array whose dimensions have these logical axes."""
+    return P(*(TABLE.get(axis) if axis else None for axis in axes))
+
+
+def sharding(mesh: Mesh, shape: tuple[int, ...], axes: tuple[str | None, ...], name: str = "") -> NamedSharding:
+    """Where an array of `shape` lives.
+
+    Raises:
+      UserError: a dimension does not divide over its mesh axes.
+    """
+    result = NamedSharding(mesh, spec(axes))
+    for size, axis, parts in zip(shape, axes, result.spec, strict=True):
+        count = math.prod(mesh.shape[part] for part in ((parts,) if isinstance(parts, str) else parts or ()))
+        if size % count:
+            raise UserError(
+                f"{name or 'an array'} has {size} along '{axis}', which does not divide over {count} devices ({parts}):"
+                " change the mesh or the shape."
+            )
+    return result
+
+
+def constrain_on(mesh: Mesh):
+    """The model's hook: lays an activation out over `mesh` by its logical axes."""
+
+    def constrain(x: jax.Array, axes: tuple[str | None, ...]) -> jax.Array:
+        return jax.lax.with_sharding_constraint(x, NamedSharding(mesh, spec(axes)))
+
+    return constrain

@@ -1,0 +1,1 @@
+"""SeqIO tasks and mixtures: importing a module here registers what it defines."""

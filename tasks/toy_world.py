@@ -1,0 +1,55 @@
+"""The toy world as SeqIO tasks.
+
+Importing this module registers, for the default world: `toy_world_english` (with LINK), `toy_world_target`,
+the mixture `toy_world` of both, and the evaluation task `toy_world_facts`. `register` does it for others.
+"""
+
+import functools
+import pathlib
+import tempfile
+
+from linkjax.config import section
+from linkjax.data import tasks
+from linkjax.substitution import LinkSettings
+from tasks.world import LANGUAGE, VALUES_PER_RELATION, World, WorldSettings
+
+MIXTURE = "toy_world"
+EVALUATIONS = ("toy_world_facts",)
+TARGET_RATE = 0.1
+
+
+def register(world: WorldSettings = WorldSettings(), link: LinkSettings = LinkSettings()) -> str:  # noqa: B008
+    """Registers the tasks of a world and returns the mixture's name. `link` is for plain SeqIO programs."""
+    said = World(world)
+    for language, name in (("en", "toy_world_english"), (LANGUAGE, "toy_world_target")):
+        tasks.add_text_task(
+            name,
+            functools.partial(said.sentences, language),
+            splits=("train", "heldout"),
+            language=language,
+            lexicon=functools.cache(lambda: _write_lexicon(said)) if language == "en" else None,
+            link=link,
+        )
+    tasks.add_ranking_task(
+        EVALUATIONS[0],
+        lambda: (item for language in ("en", LANGUAGE) for item in said.questions(language)),
+        metric="fact_accuracy",
+        chance=1 / VALUES_PER_RELATION,
+    )
+    tasks.add_mixture(MIXTURE, {"toy_world_english": 1 - TARGET_RATE, "toy_world_target": TARGET_RATE})
+    return MIXTURE
+
+
+def configure(config) -> None:
+    """Registers the world of a run's config."""
+    register(section(config.world, WorldSettings), section(config.link, LinkSettings))
+
+
+def _write_lexicon(world: World) -> str:
+    """Writes the world's word list as a TSV file like any user's and returns its path."""
+    path = pathlib.Path(tempfile.mkdtemp(prefix="linkjax-toy-world-")) / "lexicon.tsv"
+    path.write_text("".join(f"{source}\t{target}\n" for source, target in world.lexicon_pairs), encoding="utf-8")
+    return str(path)
+
+
+register()
