@@ -1,12 +1,13 @@
 """Documents: an id, a text, and the ArrayRecord files that hold them."""
 
+import bisect
 import hashlib
+import itertools
 import pathlib
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-import grain
 from array_record.python import array_record_module
 
 _RECORDS_PER_FILE = 100_000
@@ -52,35 +53,26 @@ def write_documents(documents: Iterable[Document], folder: pathlib.Path, compone
 
 
 class Documents(Sequence[Document]):
-    """Random access to the documents of ArrayRecord files; small sets are held in memory.
-
-    Picklable: a worker process opens the files again.
-    """
+    """Random access to the documents of ArrayRecord files; small sets are held in memory."""
 
     _MEMORY_BYTES = 64 * 2**20
 
     def __init__(self, paths: Sequence[pathlib.Path]):
-        self._paths = [str(path) for path in paths]
-        self._open()
-
-    def _open(self):
-        self._source = grain.sources.ArrayRecordDataSource(self._paths)
-        self._records = None
-        if sum(pathlib.Path(path).stat().st_size for path in self._paths) <= self._MEMORY_BYTES:
-            self._records = self._source.__getitems__(range(len(self._source))) if len(self._source) else []
-
-    def __getstate__(self):
-        return {"_paths": self._paths}
-
-    def __setstate__(self, state):
-        self._paths = state["_paths"]
-        self._open()
+        # No read-ahead: records are asked for in shuffled order.
+        self._readers = [array_record_module.ArrayRecordReader(str(path), "readahead_buffer_size:0") for path in paths]
+        self._ends = list(itertools.accumulate(reader.num_records() for reader in self._readers))
+        self._records: list[bytes] | None = None
+        if sum(pathlib.Path(path).stat().st_size for path in paths) <= self._MEMORY_BYTES:
+            self._records = [record for reader in self._readers for record in reader.read_all()]
 
     def __len__(self) -> int:
-        return len(self._source)
+        return self._ends[-1] if self._ends else 0
 
     def __getitem__(self, index: int) -> Document:
-        return decode(self._source[index] if self._records is None else self._records[index])
-
-    def __iter__(self) -> Iterator[Document]:
-        return (self[index] for index in range(len(self)))
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        if self._records is not None:
+            return decode(self._records[index])
+        file = bisect.bisect_right(self._ends, index)
+        first = self._ends[file - 1] if file else 0
+        return decode(self._readers[file].read([index - first])[0])

@@ -17,7 +17,7 @@ import numpy as np
 from absl import flags
 
 from linkjax.data.prepared import Prepared
-from linkjax.data.rows import COUNTS, PackedRows, Stretches, TokenMixture
+from linkjax.data.rows import COUNTS, PackedRows, ShuffledDocuments, Stretches, TokenMixture
 from linkjax.errors import UserError
 from linkjax.substitution import LinkSettings, Substitution
 
@@ -45,11 +45,11 @@ def shard_rows(prepared: Prepared, settings: StreamSettings, shard: int) -> grai
                 f"'{component['name']}' has {len(documents)} documents, fewer than the {settings.virtual_shards}"
                 " virtual shards: set --config.virtual_shards lower, or cut the text into more documents."
             )
-        mine = grain.MapDataset.source(documents)[shard :: settings.virtual_shards]
-        order = mine.shuffle(_seed(settings.data_seed, component["name"])).repeat(None)
+        seed = _seed(settings.data_seed, component["name"])
+        order = ShuffledDocuments(documents, shard, settings.virtual_shards, seed)
         swaps = any(step["operation"] == "lexical_substitution" for step in component["operations"])
         substitution = make_substitution(prepared, settings.link) if swaps else None
-        stretches = Stretches(order, len(mine), prepared.tokenizer, substitution, settings.sequence_length)
+        stretches = Stretches(order, prepared.tokenizer, substitution, settings.sequence_length)
         components.append(PackedRows(stretches, index))
         rates.append(component["rate"])
     return TokenMixture(components, rates)

@@ -29,6 +29,7 @@ class Prepared:
     def __init__(self, folder: pathlib.Path):
         """Raises UserError where `folder` is not a whole prepared folder of this format."""
         self.folder = folder
+        self._documents: dict[str, Documents] = {}
         try:
             self.manifest = json.loads((folder / MANIFEST).read_text())
         except (OSError, ValueError) as error:
@@ -60,7 +61,10 @@ class Prepared:
         return read_statistics(self.folder / "lexicon_statistics.tsv")
 
     def documents(self, component: dict) -> Documents:
-        return Documents([self.folder / "documents" / name for name in component["files"]])
+        name = component["name"]
+        if name not in self._documents:
+            self._documents[name] = Documents([self.folder / "documents" / file for file in component["files"]])
+        return self._documents[name]
 
     def heldout(self, component: dict) -> list[Document]:
         records = read_jsonl(self.folder / "heldout" / f"{component['name']}.jsonl")

@@ -25,21 +25,35 @@ _PACKED_TOGETHER = 32  # rows that are open at once; more pack tighter and cost 
 COUNTS = ("documents", "bytes", "words", "eligible", "swapped", "identical")
 
 
+class ShuffledDocuments:
+    """Every `step`-th document from `first` on, pass after pass, each pass in an order of its own.
+
+    The documents are fixed before they are shuffled, so a pass is a pass whatever the seed.
+    """
+
+    def __init__(self, documents: Sequence[Document], first: int, step: int, seed: int):
+        self._documents = documents
+        self._mine = range(first, len(documents), step)
+        self._seed = (seed, first)
+        self._pass, self._order = -1, np.empty(0, np.int64)
+
+    def __getitem__(self, position: int) -> tuple[Document, int]:
+        """The document at `position`, counted over all passes, and its pass."""
+        pass_index, place = divmod(position, len(self._mine))
+        if pass_index != self._pass:
+            self._order = np.random.default_rng([*self._seed, pass_index]).permutation(len(self._mine))
+            self._pass = pass_index
+        return self._documents[self._mine[self._order[place]]], pass_index
+
+
 class Stretches(grain.IterDataset):
-    """Documents, in the order of `documents` (endless), as stretches of at most `length` tokens."""
+    """Documents as stretches of at most `length` tokens."""
 
     def __init__(
-        self,
-        documents: grain.MapDataset,
-        per_pass: int,
-        tokenizer: Tokenizer,
-        substitution: Substitution | None,
-        length: int,
+        self, documents: ShuffledDocuments, tokenizer: Tokenizer, substitution: Substitution | None, length: int
     ):
-        """Args: `per_pass` documents make a pass."""
         super().__init__()
-        self.documents, self.per_pass = documents, per_pass
-        self.tokenizer, self.substitution, self.length = tokenizer, substitution, length
+        self.documents, self.tokenizer, self.substitution, self.length = documents, tokenizer, substitution, length
 
     def __iter__(self) -> grain.DatasetIterator:
         return _StretchesIterator(self)
@@ -67,11 +81,11 @@ class _StretchesIterator(grain.DatasetIterator):
 
     def _read(self) -> dict[str, np.ndarray]:
         dataset = self._dataset
-        document: Document = dataset.documents[self._position]
+        document, pass_index = dataset.documents[self._position]
         counts = [1, len(document.text.encode()), 0, 0, 0, 0]
         loss_on_swapped = True
         if dataset.substitution:
-            done = dataset.substitution(document.id, document.text, self._position // dataset.per_pass)
+            done = dataset.substitution(document.id, document.text, pass_index)
             identical = sum(done.text[span.start : span.end] == span.original for span in done.spans)
             counts[2:] = done.words, done.eligible, len(done.spans), identical
             targets, swapped = dataset.tokenizer.encode_with_spans(done.text, done.spans)
