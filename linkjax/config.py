@@ -7,6 +7,7 @@ import json
 import pathlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import ml_collections
 from absl import flags
@@ -143,11 +144,11 @@ def _parse(values: flags.FlagValues, config_flag, argv: Sequence[str]) -> None:
     path = _config_path(argv)
     if not pathlib.Path(path).is_file():
         raise UserError(f"config file '{path}' does not exist: --config takes a path such as configs/base.py.")
-    known = load_config(_config_argument(argv))
+    known = [f"config.{key}" for key, _ in flatten(load_config(_config_argument(argv)))]
     for argument in argv[1:]:
         key = argument.lstrip("-").partition("=")[0]
-        if key.startswith("config.") and not _has(known, key.removeprefix("config.")):
-            raise UserError(f"unknown config key '{key}'{_did_you_mean(key, [f'config.{k}' for k in _keys(known)])}")
+        if key.startswith("config.") and key not in known:
+            raise UserError(f"unknown config key '{key}'{_did_you_mean(key, known)}")
     try:
         rest = values(list(argv))[1:]
     except flags.UnrecognizedFlagError as error:
@@ -195,16 +196,13 @@ def _to_config(settings, prefix: str = "") -> ml_collections.ConfigDict:
     return config
 
 
-def _keys(config: ml_collections.ConfigDict, prefix: str = "") -> Iterator[str]:
+def flatten(config: ml_collections.ConfigDict, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yields (dotted key, value) of all settings."""
     for key, value in config.items():
         if isinstance(value, ml_collections.ConfigDict):
-            yield from _keys(value, f"{prefix}{key}.")
+            yield from flatten(value, f"{prefix}{key}.")
         else:
-            yield f"{prefix}{key}"
-
-
-def _has(config: ml_collections.ConfigDict, key: str) -> bool:
-    return key in set(_keys(config))
+            yield f"{prefix}{key}", value
 
 
 def _did_you_mean(word: str, known: list[str]) -> str:
@@ -226,8 +224,5 @@ def _print_help(doc: str, options: dict[str, tuple[str, str]], argv: Sequence[st
         return
     config = load_config(_config_argument(argv))
     print(f"\nSettings of {_config_argument(argv)}, each set as --config.NAME=VALUE:")
-    for key in sorted(_keys(config)):
-        value = config
-        for part in key.split("."):
-            value = value[part]
+    for key, value in sorted(flatten(config)):
         print(f"  --config.{key}={value}\n      {_HELP.get(key, '')}")

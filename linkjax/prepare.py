@@ -7,6 +7,7 @@ machine: training on it needs neither TensorFlow nor SeqIO.
 """
 
 import collections
+import contextlib
 import hashlib
 import importlib
 import itertools
@@ -24,6 +25,7 @@ from linkjax import config as configs
 from linkjax.data import documents as documents_on_disk
 from linkjax.data import prepared
 from linkjax.data.documents import Document
+from linkjax.data.pipeline import check_enough
 from linkjax.data.tokenizer import Tokenizer, train_tokenizer
 from linkjax.errors import UserError
 from linkjax.evaluation.byte_ngram import trigram_bits_per_byte
@@ -42,7 +44,7 @@ def prepare(config: ml_collections.ConfigDict, out: pathlib.Path) -> None:
     if out.exists():
         raise UserError(f"{out} exists already: remove it or choose another --out.")
     tasks, rates, evaluations = _register(config, settings)
-    out.parent.mkdir(parents=True, exist_ok=True)
+    created = [folder for folder in out.parents if not folder.exists()]
     partial = out.with_name(f".{out.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     try:
@@ -51,8 +53,12 @@ def prepare(config: ml_collections.ConfigDict, out: pathlib.Path) -> None:
         manifest = _fill(partial, settings, tasks, rates, evaluations)
         (partial / prepared.MANIFEST).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
         partial.rename(out)
-    finally:
+    except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
+        for folder in created:
+            with contextlib.suppress(OSError):  # somebody else has put something there
+                folder.rmdir()
+        raise
 
 
 def _register(config, settings):
@@ -113,6 +119,7 @@ def _fill(folder: pathlib.Path, settings, tasks, rates, evaluations) -> dict:
         heldout = prepared.read_jsonl(folder / "heldout" / f"{name}.jsonl")
         texts = [record["text"] for record in heldout]
         component |= _counts(_progress(corpora[name], f"counting {name}"), tokenizer)
+        check_enough(name, component["documents"], settings.virtual_shards)
         component["heldout"] = {
             "documents": len(texts),
             "bytes": sum(len(text.encode()) for text in texts),

@@ -40,11 +40,7 @@ def shard_rows(prepared: Prepared, settings: StreamSettings, shard: int) -> grai
     components, rates = [], []
     for index, component in enumerate(prepared.components):
         documents = prepared.documents(component)
-        if len(documents) < settings.virtual_shards:
-            raise UserError(
-                f"'{component['name']}' has {len(documents)} documents, fewer than the {settings.virtual_shards}"
-                " virtual shards: set --config.virtual_shards lower, or cut the text into more documents."
-            )
+        check_enough(component["name"], len(documents), settings.virtual_shards)
         seed = _seed(settings.data_seed, component["name"])
         order = ShuffledDocuments(documents, shard, settings.virtual_shards, seed)
         swaps = any(step["operation"] == "lexical_substitution" for step in component["operations"])
@@ -53,6 +49,15 @@ def shard_rows(prepared: Prepared, settings: StreamSettings, shard: int) -> grai
         components.append(PackedRows(stretches, index))
         rates.append(component["rate"])
     return TokenMixture(components, rates)
+
+
+def check_enough(component: str, documents: int, virtual_shards: int) -> None:
+    """Raises UserError where a shard would have nothing to read."""
+    if documents < virtual_shards:
+        raise UserError(
+            f"'{component}' has {documents} documents, fewer than the {virtual_shards} virtual shards:"
+            " set --config.virtual_shards lower, or cut the text into more documents."
+        )
 
 
 def make_substitution(prepared: Prepared, link: LinkSettings) -> Substitution:

@@ -56,6 +56,11 @@ def make_mesh(settings: MeshSettings, devices: Any = None) -> Mesh:
     return jax.make_mesh(tuple(sizes), AXES, axis_types=(AxisType.Auto,) * len(AXES), devices=devices)
 
 
+def rows_divide(mesh: Mesh, batch_size: int, sequence_length: int) -> None:
+    """Raises UserError where a batch cannot be split evenly over the mesh."""
+    sharding(mesh, (batch_size, sequence_length), ("batch", "length"), "the batch")
+
+
 def spec(axes: tuple[str | None, ...]) -> P:
     """The partition of an array whose dimensions have these logical axes."""
     return P(*(TABLE.get(axis) if axis else None for axis in axes))

@@ -1,0 +1,243 @@
+"""Trains a model: one run, from a config to a table of scores.
+
+    python -m linkjax.train --config=configs/base.py
+    python -m linkjax.train --config=configs/local_text.py --config.english='en/*.txt' \\
+        --config.target='sw/*.txt' --config.lexicon=en-sw.tsv --config.target_language=sw --workdir=runs/swahili
+
+The same command on the same --workdir goes on where it stopped; a finished run is reported and left alone.
+"""
+
+import json
+import pathlib
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from typing import Any
+
+import jax
+import ml_collections
+import numpy as np
+from tqdm import tqdm
+
+from linkjax import __version__, report
+from linkjax import config as configs
+from linkjax.data.pipeline import Stream, StreamSettings, counters
+from linkjax.data.prepared import Prepared, write_jsonl
+from linkjax.errors import UserError
+from linkjax.evaluation.suite import Suite
+from linkjax.training.checkpoints import Checkpoints
+from linkjax.training.metrics import MetricsLog, mean_of_last, read_metrics
+from linkjax.training.sharding import make_mesh, rows_divide
+from linkjax.training.step import Trainer
+
+_MAY_CHANGE = ("workers", "keep_checkpoints", "checkpoint_every", "data")  # on resume, without changing the training
+_RECENT_STEPS = 50  # that the losses of summary.json are the mean of
+
+
+def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> dict[str, Any]:
+    """Runs to the end and returns the summary that is also in `workdir/summary.json`."""
+    ### Settings and folders
+    settings = configs.run_settings(config)
+    mesh = make_mesh(settings.mesh)
+    rows_divide(mesh, settings.batch_size, settings.sequence_length)
+    if (workdir / "summary.json").exists():
+        print(f"{workdir} holds a finished run:")
+        return _read_json(workdir / "summary.json")
+    _check_unchanged(config, workdir)
+    folder = pathlib.Path(settings.data) if settings.data else workdir / "data"
+    if not folder.exists():
+        _prepare(config, folder)
+    workdir.mkdir(parents=True, exist_ok=True)
+    (workdir / "config.json").write_text(configs.to_json(config))
+
+    ### Data, model, checkpoint
+    prepared = Prepared(folder)
+    trainer = Trainer(
+        settings.model, settings.optimizer, mesh, len(prepared.tokenizer), len(prepared.components), settings.steps
+    )
+    checkpoints = Checkpoints(workdir / "checkpoints", settings.keep_checkpoints)
+    restored = checkpoints.restore_newest(trainer.abstract)
+    state, start, states = trainer.initialise(settings.seed), 0, {}
+    if restored:
+        state, start = restored.state, restored.step
+        states = {int(shard): position for shard, position in restored.data["shards"].items()}
+        print(f"going on from step {start} of {settings.steps}", file=sys.stderr)
+    stream = Stream(prepared, _stream_settings(settings), states=states, workers=settings.workers)
+    suite = Suite(prepared, settings.sequence_length, settings.batch_size)
+    log = MetricsLog(workdir, start)
+    bar = _Progress(settings.steps, start)
+
+    ### Loop
+    def evaluate() -> dict[str, float]:
+        metrics, items = suite.run(lambda rows: jax.device_get(trainer.score(state["params"], trainer.place(rows))))
+        write_jsonl(items, workdir / "items.jsonl")
+        return metrics | counters(stream.states, prepared.components)
+
+    def finish(step: int, device_metrics: Any, timing: dict[str, float], more: dict[str, float]) -> None:
+        metrics = _readable(jax.device_get(device_metrics), prepared) | timing | more
+        log.write(step, metrics)
+        bar.show(step, metrics)
+
+    last = None  # step k is logged once step k + 1 is on its way, so that the device never waits for the log
+    mark = time.perf_counter()
+    for step in range(start + 1, settings.steps + 1):
+        rows = next(stream)
+        waited = time.perf_counter() - mark
+        with jax.transfer_guard("disallow"):
+            state, device_metrics = trainer.update(state, trainer.place(rows))
+        if last:
+            finish(*last, {})
+        now = time.perf_counter()
+        tokens = int(np.count_nonzero(rows["segments_BxL"]))
+        padding = 1 - tokens / rows["segments_BxL"].size
+        timing = {
+            "tokens_per_second": tokens / (now - mark),
+            "waiting_share": waited / (now - mark),
+            "padding_share": padding,
+        }
+        mark, last = now, (step, device_metrics, timing)
+        at_end = step == settings.steps
+        save = at_end or step % settings.checkpoint_every == 0
+        if save or step % settings.eval_every == 0:
+            measured = evaluate() if at_end or step % settings.eval_every == 0 else {}
+            finish(*last, measured)
+            last = None
+            if save:
+                run = _run_record(config, prepared)
+                position = {"shards": {str(shard): where for shard, where in stream.states.items()}}
+                checkpoints.save(state, position, run, prepared.folder / "tokenizer.model")
+            mark = time.perf_counter()
+    stream.close()
+    log.close()
+    bar.close()
+
+    ### Summary
+    summary = _summary(settings, prepared, workdir)
+    _write_json(summary, workdir / "summary.json")
+    return summary
+
+
+def _stream_settings(settings: configs.RunSettings) -> StreamSettings:
+    return StreamSettings(
+        settings.batch_size, settings.sequence_length, settings.virtual_shards, settings.data_seed, settings.link
+    )
+
+
+def _prepare(config: ml_collections.ConfigDict, folder: pathlib.Path) -> None:
+    """Makes the prepared folder in a process of its own: this one never imports TensorFlow."""
+    print(f"preparing {folder}", file=sys.stderr)
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        file.write(configs.to_json(config))
+        file.flush()
+        command = [sys.executable, "-m", "linkjax.prepare", f"--config_json={file.name}", f"--out={folder}"]
+        code = subprocess.run(command, check=False).returncode
+    if code:
+        sys.exit(code)  # it has said why
+
+
+def _check_unchanged(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
+    """A run is continued with the settings that it was begun with."""
+    path = workdir / "config.json"
+    if not path.exists():
+        return
+    before = dict(configs.flatten(configs.from_json(path)))
+    now = dict(configs.flatten(config))
+    changed = [key for key in sorted(before | now) if before.get(key) != now.get(key) and key not in _MAY_CHANGE]
+    if changed:
+        differences = ", ".join(f"{key} was {before.get(key)!r} and is {now.get(key)!r}" for key in changed)
+        raise UserError(f"{workdir} was begun with other settings: {differences}. Choose another --workdir.")
+
+
+def _readable(metrics: dict[str, Any], prepared: Prepared) -> dict[str, float]:
+    """Metrics of a step by name: means over kinds of tokens, components joined by language."""
+    sums = {kind: (float(total), int(count)) for kind, (total, count) in metrics["sums"].items()}
+    groups = {"swapped": [sums["swapped"]], "unswapped": [sums["unswapped"]]}
+    for index, component in enumerate(prepared.components):
+        groups.setdefault(component["language"], []).append(sums[f"component/{index}"])
+    result = {"loss": float(metrics["loss"])}
+    for name, parts in groups.items():
+        count = sum(count for _, count in parts)
+        result[f"loss/{name}"] = sum(total for total, _ in parts) / count if count else float("nan")
+    for name in ("gradient_norm", "learning_rate"):
+        result[name] = float(metrics[name])
+    result["swapped_token_share"] = sums["swapped"][1] / max(sums["swapped"][1] + sums["unswapped"][1], 1)
+    result["skipped_steps"] = int(metrics["skipped_steps"])
+    return result
+
+
+def _run_record(config: ml_collections.ConfigDict, prepared: Prepared) -> dict[str, Any]:
+    """What a checkpoint says of the run that made it."""
+    manifest = prepared.manifest
+    return {
+        "config": config.to_dict(),
+        "linkjax": __version__,
+        "jax": jax.__version__,
+        "vocabulary_size": len(prepared.tokenizer),
+        "components": [component["name"] for component in prepared.components],
+        "tokenizer_sha256": manifest["files"]["tokenizer.model"]["sha256"],
+        "lexicon_sha256": manifest["lexicon"] and manifest["lexicon"]["sha256"],
+    }
+
+
+def _summary(settings: configs.RunSettings, prepared: Prepared, workdir: pathlib.Path) -> dict[str, Any]:
+    records = read_metrics(workdir)
+    summary: dict[str, Any] = {"steps": settings.steps}
+    for name in records[-1]:
+        recent = name.startswith("loss") or name in ("tokens_per_second", "waiting_share", "padding_share")
+        if name != "step":
+            summary[name] = mean_of_last(records, name, _RECENT_STEPS) if recent else records[-1][name]
+    summary["chance"] = {task["metric"]: task["chance"] for task in prepared.manifest["evaluations"]}
+    summary["byte_trigram_bits_per_byte"] = {
+        component["language"]: component["heldout"]["byte_trigram_bits_per_byte"] for component in prepared.components
+    }
+    lexicon = prepared.manifest["lexicon"]
+    summary["lexicon_sha256"] = lexicon and lexicon["sha256"]
+    summary["versions"] = {"linkjax": __version__, "jax": jax.__version__, "python": platform.python_version()}
+    return summary
+
+
+class _Progress:
+    """A bar in a terminal; where output is piped, a line at each evaluation."""
+
+    def __init__(self, steps: int, start: int):
+        self._steps = steps
+        self._terminal = sys.stderr.isatty()
+        self._bar = tqdm(total=steps, initial=start, unit=" steps", disable=not self._terminal, dynamic_ncols=True)
+        self._begun = time.perf_counter(), start
+
+    def show(self, step: int, metrics: dict[str, float]) -> None:
+        self._bar.set_postfix_str(f"loss {metrics['loss']:.3f}, {metrics['tokens_per_second']:,.0f} tokens/s", False)
+        self._bar.update(step - self._bar.n)
+        scores = report.one_line(metrics)
+        if scores:
+            seconds, start = self._begun
+            left = (time.perf_counter() - seconds) / (step - start) * (self._steps - step)
+            line = f"step {step}/{self._steps}  loss {metrics['loss']:.3f}  {scores}"
+            self._bar.write(line) if self._terminal else print(f"{line}  {left:.0f} s left", file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        self._bar.close()
+
+
+def _read_json(path: pathlib.Path) -> Any:
+    return json.loads(path.read_text())
+
+
+def _write_json(value: Any, path: pathlib.Path) -> None:
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    partial.rename(path)
+
+
+def run(config: ml_collections.ConfigDict, workdir: str) -> None:
+    folder = pathlib.Path(workdir or f"runs/{time.strftime('%Y%m%d-%H%M%S')}")
+    summary = train(config, folder)
+    print(report.table(summary))
+    print(f"\nall of it in {folder}: metrics.jsonl, summary.json, tensorboard, checkpoints")
+
+
+if __name__ == "__main__":
+    options = {"workdir": ("", "folder of the run, continued if it holds an unfinished one; default runs/DATE-TIME")}
+    configs.main(run, __doc__, options, sys.argv)

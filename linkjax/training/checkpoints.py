@@ -1,0 +1,170 @@
+"""Checkpoints that can be trusted: Orbax writes them, a manifest of hashes says when they are whole.
+
+    checkpoints/STEP/params/    the weights, plain nested dicts
+                     training/  optimizer state and counts, plain nested dicts
+                     data/      position of every virtual shard, JSON
+                     run/       config, lexicon and tokenizer hashes, code version, JSON
+                     tokenizer.model
+                     linkjax_manifest.json   size and SHA-256 of every other file; written last
+
+Orbax itself loads a file with a flipped bit as wrong weights; here it is found before anything is loaded.
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import logging
+import pathlib
+import shutil
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from flax import serialization
+from orbax.checkpoint import v1 as ocp
+
+from linkjax.errors import UserError
+
+MANIFEST = "linkjax_manifest.json"
+_JSON_ENTRIES = ("data", "run")
+
+
+@dataclasses.dataclass(frozen=True)
+class Restored:
+    """What a checkpoint holds. `state` is None where only the weights were asked for."""
+
+    step: int
+    params: Any
+    state: dict[str, Any] | None
+    data: dict[str, Any]
+    run: dict[str, Any]
+
+
+class Checkpoints:
+    """The checkpoints of one run."""
+
+    def __init__(self, folder: pathlib.Path, keep: int = 2):
+        """Args: `keep` newest checkpoints stay, older ones are removed when a new one is whole."""
+        self.folder, self._keep = folder.absolute(), keep
+
+    def steps(self) -> list[int]:
+        """Steps that have a folder, whole or not, oldest first."""
+        if not self.folder.is_dir():
+            return []
+        return sorted(int(path.name) for path in self.folder.iterdir() if path.name.isdigit())
+
+    def save(self, state: dict[str, Any], data: dict[str, Any], run: dict[str, Any], tokenizer: pathlib.Path) -> None:
+        """Writes the checkpoint of `state` (see `step.State`) and, when all of it is on disk, its manifest."""
+        step = int(state["step"])
+        rest = {key: value for key, value in state.items() if key != "params"}
+        with self._checkpointer() as checkpointer:
+            checkpointer.save_checkpointables(
+                step,
+                {"params": state["params"], "training": serialization.to_state_dict(rest), "data": data, "run": run},
+                force=True,
+            )
+        folder = self.folder / str(step)
+        shutil.copyfile(tokenizer, folder / "tokenizer.model")
+        files = {str(path.relative_to(folder)): _fingerprint(path) for path in sorted(folder.rglob("*")) if path.is_file()}
+        partial = folder / f"{MANIFEST}.partial"
+        partial.write_text(json.dumps({"step": step, "files": files}, indent=1))
+        partial.rename(folder / MANIFEST)
+
+    def fault(self, step: int) -> str | None:
+        """What is wrong with a checkpoint's files, or None."""
+        folder = self.folder / str(step)
+        try:
+            files = json.loads((folder / MANIFEST).read_text())["files"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return f"{MANIFEST} is missing or unreadable"
+        for name, expected in files.items():
+            path = folder / name
+            if not path.is_file():
+                return f"{name} is missing"
+            if _fingerprint(path) != expected:
+                return f"{name} is damaged"
+        return None
+
+    def restore_newest(self, abstract: dict[str, Any]) -> Restored | None:
+        """The newest whole checkpoint, or None where there is none at all.
+
+        Args:
+          abstract: shapes, types and shardings of the state.
+
+        Newer broken ones are renamed `STEP.broken-TIME` and named in a warning.
+
+        Raises:
+          UserError: there are checkpoints but none is whole; nothing is changed then.
+        """
+        broken: dict[int, str] = {}
+        for step in reversed(self.steps()):
+            fault = self.fault(step)
+            if fault:
+                broken[step] = fault
+                continue
+            for bad_step, bad_fault in broken.items():
+                renamed = self.folder / f"{bad_step}.broken-{time.strftime('%Y%m%d-%H%M%S')}"
+                (self.folder / str(bad_step)).rename(renamed)
+                logging.warning("checkpoint %s is broken (%s); renamed to %s", bad_step, bad_fault, renamed.name)
+            return self.restore(step, abstract)
+        if broken:
+            step, fault = next(iter(broken.items()))
+            raise UserError(
+                f"none of the {len(broken)} checkpoints in {self.folder} is whole (step {step}: {fault}):"
+                " repair one, or move the folder away to start over."
+            )
+        return None
+
+    def restore(self, step: int, abstract: dict[str, Any], weights_only: bool = False) -> Restored:
+        """Loads one checkpoint, verified.
+
+        Raises:
+          UserError: it is not there or not whole.
+        """
+        if step not in self.steps():
+            raise UserError(f"there is no checkpoint of step {step} in {self.folder}: found {self.steps()}.")
+        fault = self.fault(step)
+        if fault:
+            raise UserError(f"checkpoint {step} in {self.folder} is broken: {fault}.")
+        rest = {key: value for key, value in abstract.items() if key != "params"}
+        wanted: dict[str, Any] = {"params": abstract["params"], **dict.fromkeys(_JSON_ENTRIES)}
+        if not weights_only:
+            wanted["training"] = serialization.to_state_dict(rest)
+        with self._checkpointer() as checkpointer:
+            loaded = checkpointer.load_checkpointables(step, wanted)
+        state = None
+        if not weights_only:
+            state = {"params": loaded["params"], **serialization.from_state_dict(rest, loaded["training"])}
+        return Restored(step, loaded["params"], state, loaded["data"], loaded["run"])
+
+    def read_run(self, step: int) -> dict[str, Any]:
+        """The `run` entry alone: what is needed to build the model before its weights are loaded."""
+        fault = self.fault(step)
+        if fault:
+            raise UserError(f"checkpoint {step} in {self.folder} is broken: {fault}.")
+        with self._checkpointer() as checkpointer:
+            return checkpointer.load_checkpointables(step, {"run": None})["run"]
+
+    @contextlib.contextmanager
+    def _checkpointer(self) -> Iterator[ocp.training.Checkpointer]:
+        registry = ocp.handlers.local_registry()
+        for name in _JSON_ENTRIES:
+            registry.add(ocp.handlers.JsonHandler, checkpointable_name=name)
+        context = ocp.Context()
+        context.checkpointables.registry = registry
+        policies = ocp.training.save_decision_policies, ocp.training.preservation_policies
+        with (
+            context,
+            ocp.training.Checkpointer(
+                self.folder,
+                save_decision_policy=policies[0].FixedIntervalPolicy(1),
+                preservation_policy=policies[1].LatestN(self._keep),
+            ) as checkpointer,
+        ):
+            yield checkpointer
+
+
+def _fingerprint(path: pathlib.Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
