@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import difflib
+import importlib.util
 import json
 import pathlib
 import sys
@@ -28,7 +29,9 @@ class RunSettings:
 
     steps: int = setting(1000, "optimizer steps of the run")
     batch_size: int = setting(32, "rows of the global batch")
-    sequence_length: int = setting(64, "tokens of a row; documents are packed into rows, longer ones are cut up")
+    sequence_length: int = setting(
+        64, "tokens of a row; documents are packed into rows, longer ones are cut up"
+    )
     seed: int = setting(0, "seed of the model's initialisation")
     data_seed: int = setting(0, "seed of the document order")
     data: str = setting("", "prepared folder; made there when missing; empty = DIR/data in the run's folder")
@@ -68,14 +71,16 @@ _HELP: dict[str, str] = {}  # dotted key -> what it means, of all configs built 
 def run_config(**sections) -> ml_collections.ConfigDict:
     """A config with all settings of a run at their defaults; each section is a dataclass instance or a value."""
     config = _to_config(RunSettings())
-    for name, section in sections.items():
-        config[name] = _to_config(section, f"{name}.") if dataclasses.is_dataclass(section) else section
+    for name, value in sections.items():
+        config[name] = _to_config(value, f"{name}.") if dataclasses.is_dataclass(value) else value
     return config
 
 
-def help_text(key: str, text: str) -> None:
-    """Says what a config key means, for keys that are in no settings dataclass."""
-    _HELP[key] = text
+def add_settings(config: ml_collections.ConfigDict, kind: type) -> None:
+    """Adds the fields of a settings dataclass, at their defaults, at the top level of a config."""
+    for field in dataclasses.fields(kind):
+        config[field.name] = field.default
+        _HELP[field.name] = field.metadata["help"]
 
 
 def run_settings(config: ml_collections.ConfigDict) -> RunSettings:
@@ -102,6 +107,11 @@ def from_json(path: pathlib.Path) -> ml_collections.ConfigDict:
         values = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise UserError(f"config {path} cannot be read: {error}.") from error
+    return from_dict(values)
+
+
+def from_dict(values: dict) -> ml_collections.ConfigDict:
+    """A config from plain data as JSON has it, which knows no tuples."""
     return ml_collections.ConfigDict(_tuples(values)).lock()
 
 
@@ -113,12 +123,16 @@ def errors_as_sentences() -> Iterator[None]:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except BrokenPipeError:  # `... --help | head`
+        sys.stdout = None
     except KeyboardInterrupt:
         print("stopped.", file=sys.stderr)
         sys.exit(130)
 
 
-def main(run: Callable[..., None], doc: str, options: dict[str, tuple[str, str]], argv: Sequence[str]) -> None:
+def main(
+    run: Callable[..., None], doc: str, options: dict[str, tuple[str, str]], argv: Sequence[str]
+) -> None:
     """Runs a verb: parses `--config=FILE --config.KEY=VALUE --OPTION=...` and calls `run(config, **options)`.
 
     Args:
@@ -127,38 +141,57 @@ def main(run: Callable[..., None], doc: str, options: dict[str, tuple[str, str]]
       options: name -> (default, help) of the verb's own flags.
       argv: the command line.
     """
-    values = flags.FlagValues()
-    config_flag = config_flags.DEFINE_config_file("config", "configs/base.py", flag_values=values)
+    with errors_as_sentences():
+        options = {"config": ("configs/base.py", "config file; ':cpu' after it = a tiny run"), **options}
+        path = _config_argument(argv)
+        if _asks_for_help(argv):
+            _print_help(doc, options)
+            if pathlib.Path(path.partition(":")[0]).is_file():
+                _print_settings(path)
+            return
+        if not pathlib.Path(path.partition(":")[0]).is_file():
+            raise UserError(
+                f"config file '{path}' does not exist: --config takes a path such as configs/base.py."
+            )
+        known = [f"config.{key}" for key, _ in flatten(load_config(path))]
+        for argument in argv[1:]:
+            key = argument.lstrip("-").partition("=")[0]
+            if key.startswith("config.") and key not in known:
+                raise UserError(f"unknown config key '{key}'{_did_you_mean(key, known)}")
+        values = flags.FlagValues()
+        config = config_flags.DEFINE_config_file("config", options.pop("config")[0], flag_values=values)
+        chosen = _parse(values, options, argv)
+        run(config.value.lock(), **chosen)
+
+
+def main_without_config(
+    run: Callable[..., None], doc: str, options: dict[str, tuple[str, str]], argv: Sequence[str]
+) -> None:
+    """Runs a verb that takes no config: calls `run(**options)`."""
+    with errors_as_sentences():
+        if _asks_for_help(argv):
+            _print_help(doc, options)
+        else:
+            run(**_parse(flags.FlagValues(), options, argv))
+
+
+def _parse(
+    values: flags.FlagValues, options: dict[str, tuple[str, str]], argv: Sequence[str]
+) -> dict[str, str]:
     for name, (default, text) in options.items():
         flags.DEFINE_string(name, default, text, flag_values=values)
-    with errors_as_sentences():
-        if any(argument in ("-h", "-help", "--help") for argument in argv[1:]):
-            _print_help(doc, options, argv)
-            return
-        _parse(values, config_flag, argv)
-        flags.FLAGS.mark_as_parsed()  # Grain reads flags of its own
-        run(config_flag.value, **{name: values[name].value for name in options})
-
-
-def _parse(values: flags.FlagValues, config_flag, argv: Sequence[str]) -> None:
-    path = _config_path(argv)
-    if not pathlib.Path(path).is_file():
-        raise UserError(f"config file '{path}' does not exist: --config takes a path such as configs/base.py.")
-    known = [f"config.{key}" for key, _ in flatten(load_config(_config_argument(argv)))]
-    for argument in argv[1:]:
-        key = argument.lstrip("-").partition("=")[0]
-        if key.startswith("config.") and key not in known:
-            raise UserError(f"unknown config key '{key}'{_did_you_mean(key, known)}")
     try:
         rest = values(list(argv))[1:]
     except flags.UnrecognizedFlagError as error:
-        names = ["config", *(name for name in values if name != "config")]
-        raise UserError(f"unknown flag '--{error.flagname}'{_did_you_mean(error.flagname, names)}") from error
+        raise UserError(
+            f"unknown flag '--{error.flagname}'{_did_you_mean(error.flagname, list(values))}"
+        ) from error
     except (flags.Error, ValueError, TypeError) as error:
         raise UserError(f"the command line cannot be read: {' '.join(str(error).split())}") from error
     if rest:
         raise UserError(f"unexpected argument '{rest[0]}': options are written as --name=value.")
-    config_flag.value.lock()
+    flags.FLAGS.mark_as_parsed()  # Grain reads flags of its own
+    return {name: values[name].value for name in options}
 
 
 def load_config(path: str) -> ml_collections.ConfigDict:
@@ -166,10 +199,11 @@ def load_config(path: str) -> ml_collections.ConfigDict:
 
     The file is Python and is run; a run's own `config.json` is data, see `from_json`.
     """
-    values = flags.FlagValues()
-    flag = config_flags.DEFINE_config_file("config", flag_values=values)
-    values(["config", f"--config={path}"])
-    return flag.value.lock()
+    file, _, argument = path.partition(":")
+    spec = importlib.util.spec_from_file_location("linkjax_config_file", file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.get_config(*([argument] if argument else [])).lock()
 
 
 def _config_argument(argv: Sequence[str]) -> str:
@@ -180,8 +214,8 @@ def _config_argument(argv: Sequence[str]) -> str:
     return "configs/base.py"
 
 
-def _config_path(argv: Sequence[str]) -> str:
-    return _config_argument(argv).partition(":")[0]
+def _asks_for_help(argv: Sequence[str]) -> bool:
+    return any(argument in ("-h", "-help", "--help") for argument in argv[1:])
 
 
 def _to_config(settings, prefix: str = "") -> ml_collections.ConfigDict:
@@ -216,13 +250,13 @@ def _tuples(value):
     return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
 
 
-def _print_help(doc: str, options: dict[str, tuple[str, str]], argv: Sequence[str]) -> None:
+def _print_help(doc: str, options: dict[str, tuple[str, str]]) -> None:
     print(doc.strip(), "\n\nOptions:")
-    for name, (default, text) in {"config": ("configs/base.py", "config file; ':cpu' after it = a tiny run"), **options}.items():
+    for name, (default, text) in options.items():
         print(f"  --{name}={default or '...'}\n      {text}")
-    if not pathlib.Path(_config_path(argv)).is_file():
-        return
-    config = load_config(_config_argument(argv))
-    print(f"\nSettings of {_config_argument(argv)}, each set as --config.NAME=VALUE:")
-    for key, value in sorted(flatten(config)):
+
+
+def _print_settings(path: str) -> None:
+    print(f"\nSettings of {path}, each set as --config.NAME=VALUE:")
+    for key, value in sorted(flatten(load_config(path))):
         print(f"  --config.{key}={value}\n      {_HELP.get(key, '')}")

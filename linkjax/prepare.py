@@ -12,6 +12,7 @@ import hashlib
 import importlib
 import itertools
 import json
+import os
 import pathlib
 import shutil
 import sys
@@ -63,13 +64,21 @@ def prepare(config: ml_collections.ConfigDict, out: pathlib.Path) -> None:
 
 def _register(config, settings):
     """Imports the task module, lets it read the config, and looks up the mixture's tasks."""
-    import seqio  # costs seconds and TensorFlow: not at the top, so that --help and errors come at once
-
+    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # text only: TensorFlow shall not take a GPU's memory
+    try:
+        with _without_chatter():
+            import seqio  # costs seconds: not at the top, so that --help and errors come at once
+    except ModuleNotFoundError as error:
+        raise UserError(
+            "preparing data needs SeqIO: pip install 'linkjax[seqio]', or train on a folder prepared elsewhere."
+        ) from error
     try:
         module = importlib.import_module(settings.task_module)
     except ModuleNotFoundError as error:
         if error.name and settings.task_module.startswith(error.name):
-            raise UserError(f"task_module '{settings.task_module}' is not a Python module that can be found.") from error
+            raise UserError(
+                f"task_module '{settings.task_module}' is not a Python module that can be found."
+            ) from error
         raise
     if hasattr(module, "configure"):
         module.configure(config)
@@ -92,13 +101,19 @@ def _fill(folder: pathlib.Path, settings, tasks, rates, evaluations) -> dict:
     for task in tasks:
         about = seqio_side.component_of(task)
         files = documents_on_disk.write_documents(
-            _progress(seqio_side.documents(task, "train"), f"reading {task.name}"), folder / "documents", task.name
+            _progress(seqio_side.documents(task, "train"), f"reading {task.name}"),
+            folder / "documents",
+            task.name,
         )
         if not files:
             raise UserError(f"the corpus of '{task.name}' has no documents: check its files.")
         heldout = list(seqio_side.documents(task, "heldout")) if "heldout" in task.source.splits else []
-        prepared.write_jsonl((document._asdict() for document in heldout), folder / "heldout" / f"{task.name}.jsonl")
-        operations = [{"operation": "lexical_substitution", "lexicon": "lexicon.tsv"} for _ in substitutions[task.name]]
+        prepared.write_jsonl(
+            (document._asdict() for document in heldout), folder / "heldout" / f"{task.name}.jsonl"
+        )
+        operations = [
+            {"operation": "lexical_substitution", "lexicon": "lexicon.tsv"} for _ in substitutions[task.name]
+        ]
         components.append(
             {
                 "name": task.name,
@@ -109,7 +124,9 @@ def _fill(folder: pathlib.Path, settings, tasks, rates, evaluations) -> dict:
             }
         )
     corpora = {
-        component["name"]: documents_on_disk.Documents([folder / "documents" / name for name in component["files"]])
+        component["name"]: documents_on_disk.Documents(
+            [folder / "documents" / name for name in component["files"]]
+        )
         for component in components
     }
     swapped = {name for name, steps in substitutions.items() if steps}
@@ -134,7 +151,9 @@ def _fill(folder: pathlib.Path, settings, tasks, rates, evaluations) -> dict:
     scores = []
     for task in evaluations:
         about = seqio_side.ranking_of(task)
-        count = prepared.write_jsonl(seqio_side.ranking_items(task), folder / "evaluation" / f"{task.name}.jsonl")
+        count = prepared.write_jsonl(
+            seqio_side.ranking_items(task), folder / "evaluation" / f"{task.name}.jsonl"
+        )
         scores.append({"name": task.name, "metric": about.metric, "chance": about.chance, "items": count})
     return {
         "format": prepared.FORMAT,
@@ -143,7 +162,8 @@ def _fill(folder: pathlib.Path, settings, tasks, rates, evaluations) -> dict:
         "components": components,
         "evaluations": scores,
         "vocabulary_size": len(tokenizer),
-        "lexicon": lexicon and {"entries": len(lexicon), "sha256": lexicon.fingerprint, "cleaning": lexicon.cleaning},
+        "lexicon": lexicon
+        and {"entries": len(lexicon), "sha256": lexicon.fingerprint, "cleaning": lexicon.cleaning},
         "files": {
             str(path.relative_to(folder)): {"bytes": path.stat().st_size, "sha256": _sha256(path)}
             for path in sorted(folder.rglob("*"))
@@ -161,7 +181,9 @@ def _lexicon(settings, substitutions) -> Lexicon | None:
     return read_lexicon(paths.pop()) if paths else None
 
 
-def _tokenizer(folder: pathlib.Path, settings, corpora, lexicon: Lexicon | None, swapped: set[str]) -> Tokenizer:
+def _tokenizer(
+    folder: pathlib.Path, settings, corpora, lexicon: Lexicon | None, swapped: set[str]
+) -> Tokenizer:
     """Trains the tokenizer on all components and on what LINK can make of them, or copies the one given.
 
     Text with every word of the lexicon swapped is in it whatever the run's ratio, so that all arms of a
@@ -193,7 +215,10 @@ def _head(corpus: Iterable[Document], size: int) -> Iterator[Document]:
 
 
 def word_statistics(
-    lexicon: Lexicon, tokenizer: Tokenizer, english: Iterable[Iterable[Document]], target: Iterable[Iterable[Document]]
+    lexicon: Lexicon,
+    tokenizer: Tokenizer,
+    english: Iterable[Iterable[Document]],
+    target: Iterable[Iterable[Document]],
 ) -> dict[str, WordStatistics]:
     """Frequency and length of each lexicon entry; a translation of several words counts as its rarest word."""
     english_counts, target_counts = (
@@ -236,6 +261,20 @@ def _existing(path: str) -> str:
     if not pathlib.Path(path).is_file():
         raise UserError(f"tokenizer.path '{path}' does not exist.")
     return path
+
+
+@contextlib.contextmanager
+def _without_chatter() -> Iterator[None]:
+    """Silences what TensorFlow's C++ side writes to standard error on import; exceptions still come through."""
+    standard_error = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(standard_error, 2)
+        os.close(standard_error)
+        os.close(nowhere)
 
 
 def _progress(items: Iterable, label: str) -> Iterable:

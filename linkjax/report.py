@@ -11,7 +11,9 @@ def one_line(metrics: Mapping[str, float]) -> str:
         for name, value in metrics.items()
         if _is_accuracy(name) and "_open" not in name
     ]
-    parts += [f"{name.partition('/')[2]} {value:.3f} bits/byte" for name, value in metrics.items() if _is_bits(name)]
+    parts += [
+        f"{name.partition('/')[2]} {value:.3f} bits/byte" for name, value in metrics.items() if _is_bits(name)
+    ]
     return ", ".join(parts)
 
 
@@ -21,12 +23,24 @@ def table(summary: Mapping[str, Any]) -> str:
     for name, value in summary.items():
         metric, _, group = name.partition("/")
         if _is_accuracy(name) and "_open" not in name:
-            rows.append((f"{metric} {group}", f"{100 * value:.1f} %", f"chance {100 * summary['chance'][metric]:.1f} %"))
+            rows.append(
+                (
+                    f"{metric} {group}",
+                    f"{100 * value:.1f} %",
+                    f"chance {100 * summary['chance'][metric]:.1f} %",
+                )
+            )
     for name, value in summary.items():
         if _is_bits(name):
             language = name.partition("/")[2]
             yardstick = summary["byte_trigram_bits_per_byte"].get(language)
-            rows.append((f"bits per byte {language}", f"{value:.3f}", f"byte trigram {yardstick:.3f}" if yardstick else ""))
+            rows.append(
+                (
+                    f"bits per byte {language}",
+                    f"{value:.3f}",
+                    f"byte trigram {yardstick:.3f}" if yardstick else "",
+                )
+            )
     if summary.get("link/swapped_share") is not None:
         eligible = f"of {100 * summary['link/eligible_share']:.1f} % in the lexicon"
         rows.append(("words swapped", f"{100 * summary['link/swapped_share']:.1f} %", eligible))

@@ -17,7 +17,7 @@ from linkjax.lexicon import Lexicon, WordStatistics, scramble, thin
 from linkjax.settings import setting
 
 WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
-_SENTENCE_END = re.compile(r"[.!?…。！？]+[\"'”’)\]]*(?=\s)|\n")  # noqa: RUF001
+_SENTENCE_END = re.compile(r"[.!?…。！？]+[\"'”’)\]]*(?=\s)|\n")
 
 _MASK = (1 << 64) - 1
 _GOLDEN = 0x9E3779B97F4A7C15
@@ -28,7 +28,9 @@ _PORTION, _SWAP, _SENSE = 1, 2, 3  # streams of draws
 class LinkSettings:
     """Settings of the intervention. Ratio 0 leaves every document byte for byte as it is."""
 
-    ratio: float = setting(0.5, "share of the eligible words (those in the lexicon) swapped in a touched document")
+    ratio: float = setting(
+        0.5, "share of the eligible words (those in the lexicon) swapped in a touched document"
+    )
     portion: float = setting(1.0, "share of the English documents that is touched, by document id and seed")
     portion_redraw: bool = setting(False, "draw the touched documents anew at every pass over the corpus")
     max_swaps_per_sentence: int = setting(0, "no more swaps than this in one sentence; 0 = no limit")
@@ -112,7 +114,7 @@ class Substitution:
         """
         words = 0
         eligible: list[tuple[int, re.Match, tuple[str, ...]]] = []
-        for words, match in enumerate(WORD.finditer(text), start=1):  # noqa: B007
+        for words, match in enumerate(WORD.finditer(text), start=1):
             options = self._translations(match.group())
             if options:
                 eligible.append((words - 1, match, options))

@@ -32,7 +32,12 @@ from linkjax.training.metrics import MetricsLog, mean_of_last, read_metrics
 from linkjax.training.sharding import make_mesh, rows_divide
 from linkjax.training.step import Trainer
 
-_MAY_CHANGE = ("workers", "keep_checkpoints", "checkpoint_every", "data")  # on resume, without changing the training
+_MAY_CHANGE = (
+    "workers",
+    "keep_checkpoints",
+    "checkpoint_every",
+    "data",
+)  # on resume, without changing the training
 _RECENT_STEPS = 50  # that the losses of summary.json are the mean of
 
 
@@ -49,14 +54,25 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> dict[str,
     folder = pathlib.Path(settings.data) if settings.data else workdir / "data"
     if not folder.exists():
         _prepare(config, folder)
-    workdir.mkdir(parents=True, exist_ok=True)
-    (workdir / "config.json").write_text(configs.to_json(config))
 
     ### Data, model, checkpoint
     prepared = Prepared(folder)
     trainer = Trainer(
-        settings.model, settings.optimizer, mesh, len(prepared.tokenizer), len(prepared.components), settings.steps
+        settings.model,
+        settings.optimizer,
+        mesh,
+        len(prepared.tokenizer),
+        len(prepared.components),
+        settings.steps,
     )
+    stream_settings = StreamSettings(
+        settings.batch_size,
+        settings.sequence_length,
+        settings.virtual_shards,
+        settings.data_seed,
+        settings.link,
+    )
+    suite = Suite(prepared, settings.sequence_length, settings.batch_size)
     checkpoints = Checkpoints(workdir / "checkpoints", settings.keep_checkpoints)
     restored = checkpoints.restore_newest(trainer.abstract)
     state, start, states = trainer.initialise(settings.seed), 0, {}
@@ -64,14 +80,17 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> dict[str,
         state, start = restored.state, restored.step
         states = {int(shard): position for shard, position in restored.data["shards"].items()}
         print(f"going on from step {start} of {settings.steps}", file=sys.stderr)
-    stream = Stream(prepared, _stream_settings(settings), states=states, workers=settings.workers)
-    suite = Suite(prepared, settings.sequence_length, settings.batch_size)
+    stream = Stream(prepared, stream_settings, states=states, workers=settings.workers)
+    workdir.mkdir(parents=True, exist_ok=True)
+    (workdir / "config.json").write_text(configs.to_json(config))
     log = MetricsLog(workdir, start)
     bar = _Progress(settings.steps, start)
 
     ### Loop
     def evaluate() -> dict[str, float]:
-        metrics, items = suite.run(lambda rows: jax.device_get(trainer.score(state["params"], trainer.place(rows))))
+        metrics, items = suite.run(
+            lambda rows: jax.device_get(trainer.score(state["params"], trainer.place(rows)))
+        )
         write_jsonl(items, workdir / "items.jsonl")
         return metrics | counters(stream.states, prepared.components)
 
@@ -119,12 +138,6 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> dict[str,
     return summary
 
 
-def _stream_settings(settings: configs.RunSettings) -> StreamSettings:
-    return StreamSettings(
-        settings.batch_size, settings.sequence_length, settings.virtual_shards, settings.data_seed, settings.link
-    )
-
-
 def _prepare(config: ml_collections.ConfigDict, folder: pathlib.Path) -> None:
     """Makes the prepared folder in a process of its own: this one never imports TensorFlow."""
     print(f"preparing {folder}", file=sys.stderr)
@@ -144,7 +157,9 @@ def _check_unchanged(config: ml_collections.ConfigDict, workdir: pathlib.Path) -
         return
     before = dict(configs.flatten(configs.from_json(path)))
     now = dict(configs.flatten(config))
-    changed = [key for key in sorted(before | now) if before.get(key) != now.get(key) and key not in _MAY_CHANGE]
+    changed = [
+        key for key in sorted(before | now) if before.get(key) != now.get(key) and key not in _MAY_CHANGE
+    ]
     if changed:
         differences = ", ".join(f"{key} was {before.get(key)!r} and is {now.get(key)!r}" for key in changed)
         raise UserError(f"{workdir} was begun with other settings: {differences}. Choose another --workdir.")
@@ -188,13 +203,14 @@ def _summary(settings: configs.RunSettings, prepared: Prepared, workdir: pathlib
         recent = name.startswith("loss") or name in ("tokens_per_second", "waiting_share", "padding_share")
         if name != "step":
             summary[name] = mean_of_last(records, name, _RECENT_STEPS) if recent else records[-1][name]
-    summary["chance"] = {task["metric"]: task["chance"] for task in prepared.manifest["evaluations"]}
-    summary["byte_trigram_bits_per_byte"] = {
-        component["language"]: component["heldout"]["byte_trigram_bits_per_byte"] for component in prepared.components
-    }
+    summary |= prepared.yardsticks()
     lexicon = prepared.manifest["lexicon"]
     summary["lexicon_sha256"] = lexicon and lexicon["sha256"]
-    summary["versions"] = {"linkjax": __version__, "jax": jax.__version__, "python": platform.python_version()}
+    summary["versions"] = {
+        "linkjax": __version__,
+        "jax": jax.__version__,
+        "python": platform.python_version(),
+    }
     return summary
 
 
@@ -204,18 +220,24 @@ class _Progress:
     def __init__(self, steps: int, start: int):
         self._steps = steps
         self._terminal = sys.stderr.isatty()
-        self._bar = tqdm(total=steps, initial=start, unit=" steps", disable=not self._terminal, dynamic_ncols=True)
+        self._bar = tqdm(
+            total=steps, initial=start, unit=" steps", disable=not self._terminal, dynamic_ncols=True
+        )
         self._begun = time.perf_counter(), start
 
     def show(self, step: int, metrics: dict[str, float]) -> None:
-        self._bar.set_postfix_str(f"loss {metrics['loss']:.3f}, {metrics['tokens_per_second']:,.0f} tokens/s", False)
+        self._bar.set_postfix_str(
+            f"loss {metrics['loss']:.3f}, {metrics['tokens_per_second']:,.0f} tokens/s", False
+        )
         self._bar.update(step - self._bar.n)
         scores = report.one_line(metrics)
         if scores:
             seconds, start = self._begun
             left = (time.perf_counter() - seconds) / (step - start) * (self._steps - step)
             line = f"step {step}/{self._steps}  loss {metrics['loss']:.3f}  {scores}"
-            self._bar.write(line) if self._terminal else print(f"{line}  {left:.0f} s left", file=sys.stderr, flush=True)
+            self._bar.write(line) if self._terminal else print(
+                f"{line}  {left:.0f} s left", file=sys.stderr, flush=True
+            )
 
     def close(self) -> None:
         self._bar.close()
@@ -239,5 +261,7 @@ def run(config: ml_collections.ConfigDict, workdir: str) -> None:
 
 
 if __name__ == "__main__":
-    options = {"workdir": ("", "folder of the run, continued if it holds an unfinished one; default runs/DATE-TIME")}
+    options = {
+        "workdir": ("", "folder of the run, continued if it holds an unfinished one; default runs/DATE-TIME")
+    }
     configs.main(run, __doc__, options, sys.argv)

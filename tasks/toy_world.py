@@ -48,7 +48,9 @@ def configure(config) -> None:
 def _write_lexicon(world: World) -> str:
     """Writes the world's word list as a TSV file like any user's and returns its path."""
     path = pathlib.Path(tempfile.mkdtemp(prefix="linkjax-toy-world-")) / "lexicon.tsv"
-    path.write_text("".join(f"{source}\t{target}\n" for source, target in world.lexicon_pairs), encoding="utf-8")
+    path.write_text(
+        "".join(f"{source}\t{target}\n" for source, target in world.lexicon_pairs), encoding="utf-8"
+    )
     return str(path)
 
 

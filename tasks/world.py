@@ -25,13 +25,126 @@ TOLD, HELDOUT, NOWHERE = "told", "heldout", "nowhere"
 _TOLD_SHARE, _NOWHERE_SHARE = 0.3, 0.2  # of a tested relation's facts, in the target language
 _UNSEEN_TEMPLATE_SHARE = 0.1  # of the told facts: one template is kept out, for bits per byte
 
-_SUBJECTS = """Anna Peter Maria Thomas Laura David Sarah Daniel Emma Martin Julia Robert Clara Michael Helen
-George Alice Simon Nora Victor Irene Walter Diana Oscar Ruth Hugo Sofia Felix Vera Arthur Olga Henry Lucy
-Edgar Rosa Frank Eva Philip Martha Leon Ida Conrad Flora Gilbert Agnes Harold Bella Ivan Celia Jacob Dora Kurt
-Edith Lewis Fiona Marcus Grace Nathan Hilda Oliver Iris Patrick Jane Quentin Karin Ralph Lydia Samuel Mona
-Tobias Nina Ulrich Olive Vincent Paula William Rita Xavier Stella Adam Tessa Bruno Ursula Carl Violet Dennis
-Wanda Ernest Yvonne Fred Zoe Gordon Amelia Howard Betty Isaac Carmen Jonas Daisy Keith Elsa Lionel Frida
-Morris Greta Norman Hanna Otto Ingrid Paul Janet Quincy Karen Roland Linda Stefan Mabel Trevor""".split()
+_SUBJECTS = [
+    "Anna",
+    "Peter",
+    "Maria",
+    "Thomas",
+    "Laura",
+    "David",
+    "Sarah",
+    "Daniel",
+    "Emma",
+    "Martin",
+    "Julia",
+    "Robert",
+    "Clara",
+    "Michael",
+    "Helen",
+    "George",
+    "Alice",
+    "Simon",
+    "Nora",
+    "Victor",
+    "Irene",
+    "Walter",
+    "Diana",
+    "Oscar",
+    "Ruth",
+    "Hugo",
+    "Sofia",
+    "Felix",
+    "Vera",
+    "Arthur",
+    "Olga",
+    "Henry",
+    "Lucy",
+    "Edgar",
+    "Rosa",
+    "Frank",
+    "Eva",
+    "Philip",
+    "Martha",
+    "Leon",
+    "Ida",
+    "Conrad",
+    "Flora",
+    "Gilbert",
+    "Agnes",
+    "Harold",
+    "Bella",
+    "Ivan",
+    "Celia",
+    "Jacob",
+    "Dora",
+    "Kurt",
+    "Edith",
+    "Lewis",
+    "Fiona",
+    "Marcus",
+    "Grace",
+    "Nathan",
+    "Hilda",
+    "Oliver",
+    "Iris",
+    "Patrick",
+    "Jane",
+    "Quentin",
+    "Karin",
+    "Ralph",
+    "Lydia",
+    "Samuel",
+    "Mona",
+    "Tobias",
+    "Nina",
+    "Ulrich",
+    "Olive",
+    "Vincent",
+    "Paula",
+    "William",
+    "Rita",
+    "Xavier",
+    "Stella",
+    "Adam",
+    "Tessa",
+    "Bruno",
+    "Ursula",
+    "Carl",
+    "Violet",
+    "Dennis",
+    "Wanda",
+    "Ernest",
+    "Yvonne",
+    "Fred",
+    "Zoe",
+    "Gordon",
+    "Amelia",
+    "Howard",
+    "Betty",
+    "Isaac",
+    "Carmen",
+    "Jonas",
+    "Daisy",
+    "Keith",
+    "Elsa",
+    "Lionel",
+    "Frida",
+    "Morris",
+    "Greta",
+    "Norman",
+    "Hanna",
+    "Otto",
+    "Ingrid",
+    "Paul",
+    "Janet",
+    "Quincy",
+    "Karen",
+    "Roland",
+    "Linda",
+    "Stefan",
+    "Mabel",
+    "Trevor",
+]
 
 # relation: (verb, noun, values); the first half is told in full, the second half is tested
 _RELATIONS = {
@@ -92,7 +205,7 @@ class Fact:
 class World:
     """The facts, the words of both languages and all that is said."""
 
-    def __init__(self, settings: WorldSettings = WorldSettings()):  # noqa: B008
+    def __init__(self, settings: WorldSettings = WorldSettings()):
         self.settings = settings
         self.subjects = tuple(_SUBJECTS[: settings.subjects])
 
@@ -185,7 +298,13 @@ class World:
     def _function_words(self) -> dict[str, str]:
         content = {form.lower() for form in self.translations.values()}
         forms = [form for form in self._word_forms(5 + len(content), "function words") if form not in content]
-        return dict(zip("ABcdE", [form.capitalize() if i in (0, 1, 4) else form for i, form in enumerate(forms[:5])], strict=True))
+        return dict(
+            zip(
+                "ABcdE",
+                [form.capitalize() if i in (0, 1, 4) else form for i, form in enumerate(forms[:5])],
+                strict=True,
+            )
+        )
 
     def _word_forms(self, count: int, purpose: str) -> list[str]:
         """Different words of two to four syllables, drawn independently of what they will mean."""

@@ -48,7 +48,7 @@ def shard_rows(prepared: Prepared, settings: StreamSettings, shard: int) -> grai
         stretches = Stretches(order, prepared.tokenizer, substitution, settings.sequence_length)
         components.append(PackedRows(stretches, index))
         rates.append(component["rate"])
-    return TokenMixture(components, rates)
+    return TokenMixture(components, rates, ahead=settings.sequence_length * shard / settings.virtual_shards)
 
 
 def check_enough(component: str, documents: int, virtual_shards: int) -> None:
@@ -68,7 +68,9 @@ def make_substitution(prepared: Prepared, link: LinkSettings) -> Substitution:
 class _Blocks(grain.IterDataset):
     """Blocks of rows, one shard after the other: {"rows", "shard", "state" (JSON, after these rows)}."""
 
-    def __init__(self, prepared: Prepared, settings: StreamSettings, shards: Sequence[int], states: dict[int, str]):
+    def __init__(
+        self, prepared: Prepared, settings: StreamSettings, shards: Sequence[int], states: dict[int, str]
+    ):
         super().__init__()
         self.folder, self.settings, self.states = prepared.folder, settings, states
         self.shards = list(shards)
@@ -137,9 +139,9 @@ class Stream(Iterator[dict[str, np.ndarray]]):
         hosts: int = 1,
     ):
         """Args:
-          states: shard -> state to go on from, for any set of shards that includes this host's.
-          workers: processes that read, at most one per shard; 0 = a thread of this one.
-          host, hosts: of all hosts, the one this is.
+        states: shard -> state to go on from, for any set of shards that includes this host's.
+        workers: processes that read, at most one per shard; 0 = a thread of this one.
+        host, hosts: of all hosts, the one this is.
         """
         shards = settings.virtual_shards
         if settings.batch_size % shards:
@@ -154,7 +156,9 @@ class Stream(Iterator[dict[str, np.ndarray]]):
         shard_rows(prepared, settings, 0)  # says at once, and in this process, what is wrong
         blocks = _Blocks(prepared, settings, mine, dict(self.states))
         # Workers take turns, so each must own equally many shards.
-        workers = max((n for n in range(1, min(workers, self._per_host) + 1) if self._per_host % n == 0), default=0)
+        workers = max(
+            (n for n in range(1, min(workers, self._per_host) + 1) if self._per_host % n == 0), default=0
+        )
         if workers:
             if not flags.FLAGS.is_parsed():  # Grain reads flags of its own
                 flags.FLAGS.mark_as_parsed()
@@ -207,4 +211,6 @@ def counters(states: dict[int, str], components: Sequence[dict]) -> dict[str, fl
 
 def _seed(data_seed: int, component: str) -> int:
     """Each component has an order of its own: adding one does not move the others."""
-    return int.from_bytes(hashlib.blake2b(f"{data_seed} {component}".encode(), digest_size=4).digest(), "little")
+    return int.from_bytes(
+        hashlib.blake2b(f"{data_seed} {component}".encode(), digest_size=4).digest(), "little"
+    )

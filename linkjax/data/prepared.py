@@ -1,12 +1,12 @@
 """The prepared folder: the border between reading data (SeqIO) and training on it.
 
-    manifest.json            components, rates, online operations, counts, hashes
-    documents/*.arrayrecord  the training documents, id + text
-    heldout/NAME.jsonl       documents kept out of training, {"id", "text"}
-    tokenizer.model          SentencePiece
-    lexicon.tsv              the cleaned word list (if there is one)
-    lexicon_statistics.tsv   word, English count, target count, pieces of a translation
-    evaluation/NAME.jsonl    items to rank
+manifest.json            components, rates, online operations, counts, hashes
+documents/*.arrayrecord  the training documents, id + text
+heldout/NAME.jsonl       documents kept out of training, {"id", "text"}
+tokenizer.model          SentencePiece
+lexicon.tsv              the cleaned word list (if there is one)
+lexicon_statistics.tsv   word, English count, target count, pieces of a translation
+evaluation/NAME.jsonl    items to rank
 """
 
 import functools
@@ -33,7 +33,9 @@ class Prepared:
         try:
             self.manifest = json.loads((folder / MANIFEST).read_text())
         except (OSError, ValueError) as error:
-            raise UserError(f"{folder} is not a prepared folder: {MANIFEST} cannot be read ({error}).") from error
+            raise UserError(
+                f"{folder} is not a prepared folder: {MANIFEST} cannot be read ({error})."
+            ) from error
         if self.manifest.get("format") != FORMAT:
             raise UserError(
                 f"{folder} has format {self.manifest.get('format')}, this version reads {FORMAT}: prepare it again."
@@ -46,6 +48,16 @@ class Prepared:
     @property
     def languages(self) -> list[str]:
         return list(dict.fromkeys(component["language"] for component in self.components))
+
+    def yardsticks(self) -> dict[str, dict[str, float | None]]:
+        """What scores are read against: chance by metric, a byte trigram's bits per byte by language."""
+        return {
+            "chance": {task["metric"]: task["chance"] for task in self.manifest["evaluations"]},
+            "byte_trigram_bits_per_byte": {
+                component["language"]: component["heldout"]["byte_trigram_bits_per_byte"]
+                for component in self.components
+            },
+        }
 
     @functools.cached_property
     def tokenizer(self) -> Tokenizer:
@@ -63,7 +75,9 @@ class Prepared:
     def documents(self, component: dict) -> Documents:
         name = component["name"]
         if name not in self._documents:
-            self._documents[name] = Documents([self.folder / "documents" / file for file in component["files"]])
+            self._documents[name] = Documents(
+                [self.folder / "documents" / file for file in component["files"]]
+            )
         return self._documents[name]
 
     def heldout(self, component: dict) -> list[Document]:
@@ -99,4 +113,6 @@ def write_statistics(statistics: dict[str, WordStatistics], path: pathlib.Path) 
 def read_statistics(path: pathlib.Path) -> dict[str, WordStatistics]:
     with path.open(encoding="utf-8", newline="\n") as file:
         rows = (line.rstrip("\n").split("\t") for line in file)
-        return {word: WordStatistics(int(en), int(target), float(pieces)) for word, en, target, pieces in rows}
+        return {
+            word: WordStatistics(int(en), int(target), float(pieces)) for word, en, target, pieces in rows
+        }

@@ -50,10 +50,19 @@ class Stretches(grain.IterDataset):
     """Documents as stretches of at most `length` tokens."""
 
     def __init__(
-        self, documents: ShuffledDocuments, tokenizer: Tokenizer, substitution: Substitution | None, length: int
+        self,
+        documents: ShuffledDocuments,
+        tokenizer: Tokenizer,
+        substitution: Substitution | None,
+        length: int,
     ):
         super().__init__()
-        self.documents, self.tokenizer, self.substitution, self.length = documents, tokenizer, substitution, length
+        self.documents, self.tokenizer, self.substitution, self.length = (
+            documents,
+            tokenizer,
+            substitution,
+            length,
+        )
 
     def __iter__(self) -> grain.DatasetIterator:
         return _StretchesIterator(self)
@@ -121,7 +130,12 @@ class PackedRows(grain.IterDataset):
         super().__init__(
             grain.experimental.BestFitPackIterDataset(
                 stretches,
-                length_struct={"targets": length, "tokens": length, "loss_weights": length, "swapped": length},
+                length_struct={
+                    "targets": length,
+                    "tokens": length,
+                    "loss_weights": length,
+                    "swapped": length,
+                },
                 num_packing_bins=_PACKED_TOGETHER,
                 meta_features=("tokens", "loss_weights", "swapped"),
             )
@@ -161,31 +175,36 @@ class TokenMixture(grain.IterDataset):
     The component furthest behind its share goes next. Only components of a rate above zero are read.
     """
 
-    def __init__(self, components: Sequence[grain.IterDataset], rates: Sequence[float]):
+    def __init__(self, components: Sequence[grain.IterDataset], rates: Sequence[float], ahead: float):
+        """Args: `ahead`, tokens that all but the largest component are owed at the start: different for
+        each virtual shard (and under a row), so that the small components do not all come in one batch."""
         super().__init__(list(components))
-        self._rates = rates
+        self._rates, self._ahead = rates, ahead
 
     def __iter__(self) -> grain.DatasetIterator:
-        return _TokenMixtureIterator([iter(parent) for parent in self.parents], self._rates)
+        return _TokenMixtureIterator([iter(parent) for parent in self.parents], self._rates, self._ahead)
 
 
 class _TokenMixtureIterator(grain.DatasetIterator):
-    def __init__(self, components: Sequence[grain.DatasetIterator], rates: Sequence[float]):
+    def __init__(self, components: Sequence[grain.DatasetIterator], rates: Sequence[float], ahead: float):
         super().__init__(components)
         self._rates = np.array(rates)
+        self._owed = np.where(np.arange(len(rates)) == self._rates.argmax(), 0.0, ahead)
         self._tokens = np.zeros(len(rates), np.int64)
 
     def __next__(self) -> dict[str, np.ndarray]:
-        behind = self._rates * self._tokens.sum() - self._tokens
+        behind = self._rates * self._tokens.sum() - self._tokens + self._owed
         behind[self._rates == 0] = -np.inf
-        # Ties, the very first row among them, go to the larger share.
-        component = int(np.lexsort((self._rates, behind))[-1])
+        component = int(behind.argmax())
         row = next(self._parents[component])
         self._tokens[component] += np.count_nonzero(row["segments_BxL"])
         return row
 
     def get_state(self) -> dict[str, Any]:
-        return {"tokens": self._tokens.tolist(), "components": [parent.get_state() for parent in self._parents]}
+        return {
+            "tokens": self._tokens.tolist(),
+            "components": [parent.get_state() for parent in self._parents],
+        }
 
     def set_state(self, state: dict[str, Any]) -> None:
         self._tokens = np.array(state["tokens"], np.int64)

@@ -17,6 +17,7 @@ from linkjax.lexicon import WordStatistics, read_lexicon
 from linkjax.substitution import LinkSettings, Substitution
 
 _UINT64 = (1 << 64) - 1
+_raised: list[UserError] = []  # by a text source within tf.data
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,7 +119,9 @@ def add_text_task(
     return seqio.TaskRegistry.add(name, source, preprocessors=preprocessors, output_features=features)
 
 
-def add_ranking_task(name: str, items: Callable[[], Iterable[dict]], *, metric: str, chance: float) -> seqio.Task:
+def add_ranking_task(
+    name: str, items: Callable[[], Iterable[dict]], *, metric: str, chance: float
+) -> seqio.Task:
     """Registers an evaluation task, replacing one of the same name; its items are in split 'test'."""
     signature = {key: tf.TensorSpec([], tf.string) for key in ("id", "prompt", "group", "cluster")}
     signature |= {"choices": tf.TensorSpec([None], tf.string), "answer": tf.TensorSpec([], tf.int64)}
@@ -187,11 +190,17 @@ def online_steps(task: seqio.Task) -> list[LexicalSubstitution]:
     Raises:
       UserError: something stands there that the training runtime, which has no TensorFlow, cannot do.
     """
-    known = (seqio.preprocessors.tokenize, seqio.preprocessors.append_eos, seqio.preprocessors.append_eos_after_trim)
+    known = (
+        seqio.preprocessors.tokenize,
+        seqio.preprocessors.append_eos,
+        seqio.preprocessors.append_eos_after_trim,
+    )
     steps = list(task.preprocessors)
     places = [index for index, step in enumerate(steps) if isinstance(step, seqio.CacheDatasetPlaceholder)]
     if not places:
-        raise UserError(f"task {task.name} has no seqio.CacheDatasetPlaceholder(): put it after the offline steps.")
+        raise UserError(
+            f"task {task.name} has no seqio.CacheDatasetPlaceholder(): put it after the offline steps."
+        )
     found = []
     for step in steps[places[0] + 1 :]:
         if isinstance(step, LexicalSubstitution):
@@ -208,13 +217,20 @@ def online_steps(task: seqio.Task) -> list[LexicalSubstitution]:
 def _only(task: seqio.Task, kind: type, maker: str):
     found = [step for step in task.preprocessors if isinstance(step, kind)]
     if len(found) != 1:
-        raise UserError(f"task {task.name} has {len(found)} {kind.__name__} steps, not one: register it with {maker}.")
+        raise UserError(
+            f"task {task.name} has {len(found)} {kind.__name__} steps, not one: register it with {maker}."
+        )
     return found[0]
 
 
 def _offline(task: seqio.Task, split: str) -> Iterator[dict]:
     dataset = task.preprocess_precache(task.source.get_dataset(split=split, shuffle=False))
-    return dataset.as_numpy_iterator()
+    try:
+        yield from dataset.as_numpy_iterator()
+    except tf.errors.OpError:  # tf.data turns an exception of ours into one of its own
+        if _raised:
+            raise _raised.pop() from None
+        raise
 
 
 def _text(task: seqio.Task, raw: bytes) -> str:
@@ -227,8 +243,17 @@ def _text(task: seqio.Task, raw: bytes) -> str:
 def _dataset_function(texts):
     def dataset(split, shuffle_files, seed=None):
         del shuffle_files, seed
+
+        def examples():
+            try:
+                for text in texts(split):
+                    yield {"text": text}
+            except UserError as error:
+                _raised.append(error)
+                raise
+
         return tf.data.Dataset.from_generator(
-            lambda: ({"text": text} for text in texts(split)), output_signature={"text": tf.TensorSpec([], tf.string)}
+            examples, output_signature={"text": tf.TensorSpec([], tf.string)}
         )
 
     return dataset

@@ -23,13 +23,17 @@ class TokenizerSettings:
     path: str = setting("", "SentencePiece model to use (pad 0, EOS 1, UNK 2); empty = train one")
     kind: str = setting("unigram", "unigram or bpe")
     vocabulary_size: int = setting(16384, "pieces; fewer where the text is too small for so many")
-    train_bytes: int = setting(10_000_000, "bytes of each component's text that the tokenizer is trained on, at most")
+    train_bytes: int = setting(
+        10_000_000, "bytes of each component's text that the tokenizer is trained on, at most"
+    )
 
     def __post_init__(self):
         if self.kind not in ("unigram", "bpe"):
             raise UserError(f"tokenizer.kind is '{self.kind}': choose unigram or bpe.")
         if self.vocabulary_size < 300:
-            raise UserError(f"tokenizer.vocabulary_size is {self.vocabulary_size}: bytes alone need 259, choose 300 or more.")
+            raise UserError(
+                f"tokenizer.vocabulary_size is {self.vocabulary_size}: bytes alone need 259, choose 300 or more."
+            )
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary_size: int, kind: str) -> bytes:
@@ -59,7 +63,9 @@ def train_tokenizer(texts: Iterable[str], vocabulary_size: int, kind: str) -> by
             minloglevel=2,
         )
     except (RuntimeError, OSError) as error:
-        raise UserError(f"the tokenizer could not be trained with vocabulary_size {vocabulary_size}: {error}") from error
+        raise UserError(
+            f"the tokenizer could not be trained with vocabulary_size {vocabulary_size}: {error}"
+        ) from error
     return model.getvalue()
 
 
@@ -83,7 +89,9 @@ class Tokenizer:
         try:
             return cls(path.read_bytes())
         except (OSError, RuntimeError) as error:
-            raise UserError(f"tokenizer {path} is not a SentencePiece model that can be read: {error}.") from error
+            raise UserError(
+                f"tokenizer {path} is not a SentencePiece model that can be read: {error}."
+            ) from error
 
     def __len__(self) -> int:
         return self._processor.get_piece_size()

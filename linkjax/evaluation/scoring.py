@@ -18,11 +18,11 @@ class PackedSequences:
 
     def __init__(self, sequences: Sequence[tuple[Sequence[int], int]], length: int, rows_per_batch: int):
         """Args:
-          sequences: (ids, number of ids at the start that are given and not scored). Ids past `length` go
-            on in the next segment without what came before; of a scored one-piece continuation nothing is
-            lost if the caller keeps sequences to `length`.
-          length: tokens of a row.
-          rows_per_batch: rows scored at once.
+        sequences: (ids, number of ids at the start that are given and not scored). Ids past `length` go
+          on in the next segment without what came before; of a scored one-piece continuation nothing is
+          lost if the caller keeps sequences to `length`.
+        length: tokens of a row.
+        rows_per_batch: rows scored at once.
         """
         self._rows_per_batch = rows_per_batch
         pieces = [
@@ -39,7 +39,9 @@ class PackedSequences:
             used += end - start
         rows = -(-(row + 1) // rows_per_batch) * rows_per_batch
         shape = (rows, length)
-        self._tokens, self._targets, self._segments, self._positions = (np.zeros(shape, np.int32) for _ in range(4))
+        self._tokens, self._targets, self._segments, self._positions = (
+            np.zeros(shape, np.int32) for _ in range(4)
+        )
         self._owner = np.full(shape, -1, np.int64)  # sequence that a scored token belongs to
         self._count = len(sequences)
         for (index, ids, start, end, given), (row, place, segment) in zip(pieces, places, strict=True):

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from linkjax.data.prepared import Prepared
+from linkjax.data.tokenizer import Tokenizer
 from linkjax.evaluation.ranking import Ranking, accuracies
 from linkjax.evaluation.scoring import PackedSequences, ScoreRows
 
@@ -12,12 +13,20 @@ from linkjax.evaluation.scoring import PackedSequences, ScoreRows
 class Suite:
     """The evaluation tasks and held-out texts of a prepared folder."""
 
-    def __init__(self, prepared: Prepared, length: int, rows_per_batch: int, tasks: Sequence[str] | None = None):
-        """Args: `tasks` to rank, all of the folder's by default."""
+    def __init__(
+        self,
+        prepared: Prepared,
+        length: int,
+        rows_per_batch: int,
+        tasks: Sequence[str] | None = None,
+        tokenizer: Tokenizer | None = None,
+    ):
+        """Args: `tasks` to rank, by default all of the folder's; the model's `tokenizer`, by default the folder's."""
+        tokenizer = tokenizer or prepared.tokenizer
         self._metrics = {task["name"]: task["metric"] for task in prepared.manifest["evaluations"]}
         names = self._metrics if tasks is None else tasks
         self._rankings = {
-            name: Ranking(prepared.items(name), prepared.tokenizer, length, rows_per_batch) for name in names
+            name: Ranking(prepared.items(name), tokenizer, length, rows_per_batch) for name in names
         }
         self._texts: dict[str, tuple[PackedSequences, int]] = {}
         for language in prepared.languages:
@@ -28,7 +37,7 @@ class Suite:
                 for document in prepared.heldout(component)
             ]
             if texts:
-                sequences = [(prepared.tokenizer.encode(text), 0) for text in texts]
+                sequences = [(tokenizer.encode(text), 0) for text in texts]
                 size = sum(len(text.encode()) for text in texts)
                 self._texts[language] = PackedSequences(sequences, length, rows_per_batch), size
 

@@ -170,7 +170,9 @@ def rotate(x_BxLxHxK: jax.Array, positions_BxL: jax.Array, base: float) -> jax.A
     return rotated.astype(x_BxLxHxK.dtype)
 
 
-def _weight(rngs: nnx.Rngs, shape: tuple[int, ...], axes: tuple[str | None, ...], deviation: float) -> nnx.Param:
+def _weight(
+    rngs: nnx.Rngs, shape: tuple[int, ...], axes: tuple[str | None, ...], deviation: float
+) -> nnx.Param:
     value = deviation * jax.random.truncated_normal(rngs.params(), -3, 3, shape, jnp.float32)
     return nnx.Param(value, axes=axes)
 

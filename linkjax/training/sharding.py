@@ -39,7 +39,9 @@ class MeshSettings:
     def __post_init__(self):
         sizes = [getattr(self, axis) for axis in AXES]
         if min(sizes) < 0 or sizes.count(0) > 1:
-            raise UserError(f"mesh {dict(zip(AXES, sizes, strict=True))}: sizes are 1 or more, at most one is 0.")
+            raise UserError(
+                f"mesh {dict(zip(AXES, sizes, strict=True))}: sizes are 1 or more, at most one is 0."
+            )
 
 
 def make_mesh(settings: MeshSettings, devices: Any = None) -> Mesh:
@@ -48,7 +50,7 @@ def make_mesh(settings: MeshSettings, devices: Any = None) -> Mesh:
     sizes = [getattr(settings, axis) for axis in AXES]
     known = math.prod(size for size in sizes if size)
     if 0 in sizes:
-        sizes[sizes.index(0)] = len(devices) // known
+        sizes[sizes.index(0)] = max(len(devices) // known, 1)
     if math.prod(sizes) != len(devices):
         raise UserError(
             f"mesh {dict(zip(AXES, sizes, strict=True))} takes {math.prod(sizes)} devices, there are {len(devices)}."
@@ -66,7 +68,9 @@ def spec(axes: tuple[str | None, ...]) -> P:
     return P(*(TABLE.get(axis) if axis else None for axis in axes))
 
 
-def sharding(mesh: Mesh, shape: tuple[int, ...], axes: tuple[str | None, ...], name: str = "") -> NamedSharding:
+def sharding(
+    mesh: Mesh, shape: tuple[int, ...], axes: tuple[str | None, ...], name: str = ""
+) -> NamedSharding:
     """Where an array of `shape` lives.
 
     Raises:

@@ -43,7 +43,12 @@ class Trainer:
         def create(key):
             params = nnx.to_pure_dict(nnx.state(self._decoder(nnx.Rngs(params=key)), nnx.Param))
             zero = jnp.zeros((), jnp.int32)
-            return {"params": params, "optimizer": self._transformation.init(params), "step": zero, "skipped": zero}
+            return {
+                "params": params,
+                "optimizer": self._transformation.init(params),
+                "step": zero,
+                "skipped": zero,
+            }
 
         return jax.jit(create, out_shardings=self.shardings)(jax.random.key(seed))
 
@@ -77,7 +82,9 @@ class Trainer:
             "skipped": jax.ShapeDtypeStruct((), jnp.int32),
         }
         return jax.tree.map(
-            lambda shape, where: jax.ShapeDtypeStruct(shape.shape, shape.dtype, sharding=where), shapes, self.shardings
+            lambda shape, where: jax.ShapeDtypeStruct(shape.shape, shape.dtype, sharding=where),
+            shapes,
+            self.shardings,
         )
 
     @functools.cached_property

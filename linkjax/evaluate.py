@@ -1,0 +1,55 @@
+"""Scores a checkpoint: evaluation tasks and bits per byte, to the terminal and to results.json.
+
+python -m linkjax.evaluate --checkpoint=runs/toy
+python -m linkjax.evaluate --checkpoint=runs/toy@500 --data=prepared/other --tasks=toy_world_facts
+"""
+
+import json
+import pathlib
+import sys
+
+import jax
+
+from linkjax import config as configs
+from linkjax import report
+from linkjax.data.prepared import Prepared
+from linkjax.errors import UserError
+from linkjax.evaluation.suite import Suite
+from linkjax.training.load import load
+
+
+def run(checkpoint: str, data: str, tasks: str, out: str) -> None:
+    if not checkpoint:
+        raise UserError("--checkpoint is missing: name a run's folder, RUN or RUN@STEP.")
+    model = load(checkpoint)
+    prepared = Prepared(pathlib.Path(data or model.settings.data or model.run / "data"))
+    known = {task["name"] for task in prepared.manifest["evaluations"]}
+    names = [name for name in tasks.split(",") if name] or sorted(known)
+    for name in names:
+        if name not in known:
+            raise UserError(
+                f"'{name}' is not in {prepared.folder}; it has: {', '.join(sorted(known)) or 'no tasks'}."
+            )
+    suite = Suite(prepared, model.settings.sequence_length, model.settings.batch_size, names, model.tokenizer)
+
+    def score(rows):
+        return jax.device_get(model.trainer.score(model.params, model.trainer.place(rows)))
+
+    metrics, items = suite.run(score)
+    results = metrics | prepared.yardsticks()
+    print(report.table(results))
+    path = pathlib.Path(out) if out else model.run / f"results-{model.step}.json"
+    path.write_text(
+        json.dumps({"step": model.step, **results, "items": items}, indent=1, ensure_ascii=False) + "\n"
+    )
+    print(f"\nwritten to {path}")
+
+
+if __name__ == "__main__":
+    options = {
+        "checkpoint": ("", "a run's folder, RUN for its newest checkpoint or RUN@STEP"),
+        "data": ("", "prepared folder to score on; default: the run's own"),
+        "tasks": ("", "evaluation tasks, separated by commas; default: all of the folder's"),
+        "out": ("", "results file; default: RUN/results-STEP.json"),
+    }
+    configs.main_without_config(run, __doc__, options, sys.argv)

@@ -1,0 +1,53 @@
+"""A trained model from a run's folder, on any mesh."""
+
+import pathlib
+from typing import Any, NamedTuple
+
+from linkjax import config as configs
+from linkjax.data.tokenizer import Tokenizer
+from linkjax.errors import UserError
+from linkjax.training.checkpoints import Checkpoints
+from linkjax.training.sharding import MeshSettings, make_mesh
+from linkjax.training.step import Trainer
+
+
+class Loaded(NamedTuple):
+    """A checkpoint's weights and all that is needed to use them."""
+
+    trainer: Trainer
+    params: Any
+    tokenizer: Tokenizer
+    settings: configs.RunSettings
+    run: pathlib.Path
+    step: int
+
+
+def load(checkpoint: str, mesh: MeshSettings = MeshSettings()) -> Loaded:  # noqa: B008
+    """Loads `RUN` (its newest checkpoint) or `RUN@STEP`, over all devices by default.
+
+    Raises:
+      UserError: there is no such checkpoint, or it is broken.
+    """
+    run, _, asked = checkpoint.partition("@")
+    if asked and not asked.isdigit():
+        raise UserError(f"--checkpoint={checkpoint}: what follows '@' is a step, a number.")
+    checkpoints = Checkpoints(pathlib.Path(run) / "checkpoints")
+    steps = checkpoints.steps()
+    if not steps:
+        raise UserError(f"'{run}' holds no checkpoints: --checkpoint takes a run's folder, RUN or RUN@STEP.")
+    step = int(asked) if asked else steps[-1]
+    if step not in steps:
+        raise UserError(f"'{run}' has no checkpoint of step {step}, only of {', '.join(map(str, steps))}.")
+    record = checkpoints.read_run(step)
+    settings = configs.run_settings(configs.from_dict(record["config"]))
+    trainer = Trainer(
+        settings.model,
+        settings.optimizer,
+        make_mesh(mesh),
+        record["vocabulary_size"],
+        len(record["components"]),
+        settings.steps,
+    )
+    restored = checkpoints.restore(step, trainer.abstract, weights_only=True)
+    tokenizer = Tokenizer.load(checkpoints.folder / str(step) / "tokenizer.model")
+    return Loaded(trainer, restored.params, tokenizer, settings, pathlib.Path(run), step)

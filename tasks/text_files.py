@@ -1,0 +1,96 @@
+"""A user's own text files: which they are, and their documents. No TensorFlow here."""
+
+import dataclasses
+import glob
+import gzip
+import pathlib
+import zlib
+from collections.abc import Iterator, Sequence
+
+from linkjax.data.documents import document_id
+from linkjax.errors import UserError
+from linkjax.settings import setting
+
+
+@dataclasses.dataclass(frozen=True)
+class LocalTextSettings:
+    """Files of a run on a user's own text. Paths are globs; several are separated by commas."""
+
+    english: str = setting("", "English text files, e.g. 'en/*.txt,more.txt.gz'")
+    target: str = setting("", "target-language text files")
+    target_language: str = setting("", "code of the target language, e.g. sw; names it in the metrics")
+    target_rate: float = setting(0.1, "share of the training tokens that is target-language text")
+    document: str = setting("line", "what is a document: a line or a file")
+    heldout_share: float = setting(
+        0.02, "share of the documents kept for bits per byte, where no files are given"
+    )
+    english_heldout: str = setting("", "English files for bits per byte, in place of a share")
+    target_heldout: str = setting("", "target-language files for bits per byte, in place of a share")
+    lexicon: str = setting("", "bilingual word list, 'english<TAB>translation' lines")
+
+    def __post_init__(self):
+        for name in ("english", "target", "target_language", "lexicon"):
+            if not getattr(self, name):
+                raise UserError(f"{name} is not given: set --config.{name}=...")
+        if self.document not in ("line", "file"):
+            raise UserError(f"document is '{self.document}': choose line or file.")
+        if not 0 < self.target_rate < 1:
+            raise UserError(f"target_rate is {self.target_rate}: it is a share, choose between 0 and 1.")
+        if not 0 <= self.heldout_share < 1:
+            raise UserError(
+                f"heldout_share is {self.heldout_share}: it is a share, choose from 0 to below 1."
+            )
+        if self.target_language == "en":
+            raise UserError("target_language is 'en': name the language of --config.target.")
+
+
+@dataclasses.dataclass(frozen=True)
+class LocalText:
+    """The documents of some files, split by their ids or by file."""
+
+    name: str
+    files: Sequence[pathlib.Path]
+    heldout_files: Sequence[pathlib.Path]
+    document: str
+    heldout_share: float
+
+    def documents(self, split: str) -> Iterator[str]:
+        if self.heldout_files:
+            yield from self._read(self.files if split == "train" else self.heldout_files)
+            return
+        for text in self._read(self.files):
+            heldout = document_id(self.name, text.encode()) < self.heldout_share * 2**64
+            if heldout == (split == "heldout"):
+                yield text
+
+    def _read(self, files: Sequence[pathlib.Path]) -> Iterator[str]:
+        """Documents with something in them; a document of one line has no line end."""
+        for path in files:
+            try:
+                with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8-sig") as file:
+                    texts = (
+                        (line.rstrip("\r\n") for line in file) if self.document == "line" else (file.read(),)
+                    )
+                    yield from (text for text in texts if text.strip())
+            except UnicodeDecodeError as error:
+                raise UserError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}.") from error
+            except (OSError, EOFError, zlib.error) as error:
+                raise UserError(
+                    f"{path} cannot be read: {getattr(error, 'strerror', None) or error}."
+                ) from error
+
+
+def find_files(patterns: str, name: str) -> tuple[pathlib.Path, ...]:
+    """Files of comma-separated globs, sorted.
+
+    Raises:
+      UserError: a pattern matches no file.
+    """
+    found: dict[pathlib.Path, None] = {}
+    for pattern in filter(None, patterns.split(",")):
+        paths = [pathlib.Path(path) for path in sorted(glob.glob(pattern.strip(), recursive=True))]
+        files = [path for path in paths if path.is_file()]
+        if not files:
+            raise UserError(f"no file matches '{pattern.strip()}' (for {name}): check the path.")
+        found |= dict.fromkeys(files)
+    return tuple(found)
