@@ -29,9 +29,7 @@ class RunSettings:
 
     steps: int = setting(1000, "optimizer steps of the run")
     batch_size: int = setting(32, "rows of the global batch")
-    sequence_length: int = setting(
-        64, "tokens of a row; documents are packed into rows, longer ones are cut up"
-    )
+    sequence_length: int = setting(64, "tokens of a row; documents are packed into rows, longer ones are cut up")
     seed: int = setting(0, "seed of the model's initialisation")
     data_seed: int = setting(0, "seed of the document order")
     data: str = setting("", "prepared folder; made there when missing; empty = DIR/data in the run's folder")
@@ -130,9 +128,7 @@ def errors_as_sentences() -> Iterator[None]:
         sys.exit(130)
 
 
-def main(
-    run: Callable[..., None], doc: str, options: dict[str, tuple[str, str]], argv: Sequence[str]
-) -> None:
+def main(run: Callable[..., None], doc: str, options: dict[str, tuple[str, str]], argv: Sequence[str]) -> None:
     """Runs a verb: parses `--config=FILE --config.KEY=VALUE --OPTION=...` and calls `run(config, **options)`.
 
     Args:
@@ -150,9 +146,7 @@ def main(
                 _print_settings(path)
             return
         if not pathlib.Path(path.partition(":")[0]).is_file():
-            raise UserError(
-                f"config file '{path}' does not exist: --config takes a path such as configs/base.py."
-            )
+            raise UserError(f"config file '{path}' does not exist: --config takes a path such as configs/base.py.")
         known = [f"config.{key}" for key, _ in flatten(load_config(path))]
         for argument in argv[1:]:
             key = argument.lstrip("-").partition("=")[0]
@@ -175,17 +169,13 @@ def main_without_config(
             run(**_parse(flags.FlagValues(), options, argv))
 
 
-def _parse(
-    values: flags.FlagValues, options: dict[str, tuple[str, str]], argv: Sequence[str]
-) -> dict[str, str]:
+def _parse(values: flags.FlagValues, options: dict[str, tuple[str, str]], argv: Sequence[str]) -> dict[str, str]:
     for name, (default, text) in options.items():
         flags.DEFINE_string(name, default, text, flag_values=values)
     try:
         rest = values(list(argv))[1:]
     except flags.UnrecognizedFlagError as error:
-        raise UserError(
-            f"unknown flag '--{error.flagname}'{_did_you_mean(error.flagname, list(values))}"
-        ) from error
+        raise UserError(f"unknown flag '--{error.flagname}'{_did_you_mean(error.flagname, list(values))}") from error
     except (flags.Error, ValueError, TypeError) as error:
         raise UserError(f"the command line cannot be read: {' '.join(str(error).split())}") from error
     if rest:

@@ -27,9 +27,7 @@ def run(checkpoint: str, data: str, tasks: str, out: str) -> None:
     names = [name for name in tasks.split(",") if name] or sorted(known)
     for name in names:
         if name not in known:
-            raise UserError(
-                f"'{name}' is not in {prepared.folder}; it has: {', '.join(sorted(known)) or 'no tasks'}."
-            )
+            raise UserError(f"'{name}' is not in {prepared.folder}; it has: {', '.join(sorted(known)) or 'no tasks'}.")
     suite = Suite(prepared, model.settings.sequence_length, model.settings.batch_size, names, model.tokenizer)
 
     def score(rows):
@@ -39,9 +37,7 @@ def run(checkpoint: str, data: str, tasks: str, out: str) -> None:
     results = metrics | prepared.yardsticks()
     print(report.table(results))
     path = pathlib.Path(out) if out else model.run / f"results-{model.step}.json"
-    path.write_text(
-        json.dumps({"step": model.step, **results, "items": items}, indent=1, ensure_ascii=False) + "\n"
-    )
+    path.write_text(json.dumps({"step": model.step, **results, "items": items}, indent=1, ensure_ascii=False) + "\n")
     print(f"\nwritten to {path}")
 
 

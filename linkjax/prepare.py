@@ -108,12 +108,8 @@ def _fill(folder: pathlib.Path, settings, tasks, rates, evaluations) -> dict:
         if not files:
             raise UserError(f"the corpus of '{task.name}' has no documents: check its files.")
         heldout = list(seqio_side.documents(task, "heldout")) if "heldout" in task.source.splits else []
-        prepared.write_jsonl(
-            (document._asdict() for document in heldout), folder / "heldout" / f"{task.name}.jsonl"
-        )
-        operations = [
-            {"operation": "lexical_substitution", "lexicon": "lexicon.tsv"} for _ in substitutions[task.name]
-        ]
+        prepared.write_jsonl((document._asdict() for document in heldout), folder / "heldout" / f"{task.name}.jsonl")
+        operations = [{"operation": "lexical_substitution", "lexicon": "lexicon.tsv"} for _ in substitutions[task.name]]
         components.append(
             {
                 "name": task.name,
@@ -124,9 +120,7 @@ def _fill(folder: pathlib.Path, settings, tasks, rates, evaluations) -> dict:
             }
         )
     corpora = {
-        component["name"]: documents_on_disk.Documents(
-            [folder / "documents" / name for name in component["files"]]
-        )
+        component["name"]: documents_on_disk.Documents([folder / "documents" / name for name in component["files"]])
         for component in components
     }
     swapped = {name for name, steps in substitutions.items() if steps}
@@ -151,9 +145,7 @@ def _fill(folder: pathlib.Path, settings, tasks, rates, evaluations) -> dict:
     scores = []
     for task in evaluations:
         about = seqio_side.ranking_of(task)
-        count = prepared.write_jsonl(
-            seqio_side.ranking_items(task), folder / "evaluation" / f"{task.name}.jsonl"
-        )
+        count = prepared.write_jsonl(seqio_side.ranking_items(task), folder / "evaluation" / f"{task.name}.jsonl")
         scores.append({"name": task.name, "metric": about.metric, "chance": about.chance, "items": count})
     return {
         "format": prepared.FORMAT,
@@ -162,8 +154,7 @@ def _fill(folder: pathlib.Path, settings, tasks, rates, evaluations) -> dict:
         "components": components,
         "evaluations": scores,
         "vocabulary_size": len(tokenizer),
-        "lexicon": lexicon
-        and {"entries": len(lexicon), "sha256": lexicon.fingerprint, "cleaning": lexicon.cleaning},
+        "lexicon": lexicon and {"entries": len(lexicon), "sha256": lexicon.fingerprint, "cleaning": lexicon.cleaning},
         "files": {
             str(path.relative_to(folder)): {"bytes": path.stat().st_size, "sha256": _sha256(path)}
             for path in sorted(folder.rglob("*"))
@@ -181,9 +172,7 @@ def _lexicon(settings, substitutions) -> Lexicon | None:
     return read_lexicon(paths.pop()) if paths else None
 
 
-def _tokenizer(
-    folder: pathlib.Path, settings, corpora, lexicon: Lexicon | None, swapped: set[str]
-) -> Tokenizer:
+def _tokenizer(folder: pathlib.Path, settings, corpora, lexicon: Lexicon | None, swapped: set[str]) -> Tokenizer:
     """Trains the tokenizer on all components and on what LINK can make of them, or copies the one given.
 
     Text with every word of the lexicon swapped is in it whatever the run's ratio, so that all arms of a

@@ -11,9 +11,7 @@ def one_line(metrics: Mapping[str, float]) -> str:
         for name, value in metrics.items()
         if _is_accuracy(name) and "_open" not in name
     ]
-    parts += [
-        f"{name.partition('/')[2]} {value:.3f} bits/byte" for name, value in metrics.items() if _is_bits(name)
-    ]
+    parts += [f"{name.partition('/')[2]} {value:.3f} bits/byte" for name, value in metrics.items() if _is_bits(name)]
     return ", ".join(parts)
 
 

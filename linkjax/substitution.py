@@ -28,9 +28,7 @@ _PORTION, _SWAP, _SENSE = 1, 2, 3  # streams of draws
 class LinkSettings:
     """Settings of the intervention. Ratio 0 leaves every document byte for byte as it is."""
 
-    ratio: float = setting(
-        0.5, "share of the eligible words (those in the lexicon) swapped in a touched document"
-    )
+    ratio: float = setting(0.5, "share of the eligible words (those in the lexicon) swapped in a touched document")
     portion: float = setting(1.0, "share of the English documents that is touched, by document id and seed")
     portion_redraw: bool = setting(False, "draw the touched documents anew at every pass over the corpus")
     max_swaps_per_sentence: int = setting(0, "no more swaps than this in one sentence; 0 = no limit")

@@ -88,9 +88,7 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> dict[str,
 
     ### Loop
     def evaluate() -> dict[str, float]:
-        metrics, items = suite.run(
-            lambda rows: jax.device_get(trainer.score(state["params"], trainer.place(rows)))
-        )
+        metrics, items = suite.run(lambda rows: jax.device_get(trainer.score(state["params"], trainer.place(rows))))
         write_jsonl(items, workdir / "items.jsonl")
         return metrics | counters(stream.states, prepared.components)
 
@@ -157,9 +155,7 @@ def _check_unchanged(config: ml_collections.ConfigDict, workdir: pathlib.Path) -
         return
     before = dict(configs.flatten(configs.from_json(path)))
     now = dict(configs.flatten(config))
-    changed = [
-        key for key in sorted(before | now) if before.get(key) != now.get(key) and key not in _MAY_CHANGE
-    ]
+    changed = [key for key in sorted(before | now) if before.get(key) != now.get(key) and key not in _MAY_CHANGE]
     if changed:
         differences = ", ".join(f"{key} was {before.get(key)!r} and is {now.get(key)!r}" for key in changed)
         raise UserError(f"{workdir} was begun with other settings: {differences}. Choose another --workdir.")
@@ -220,15 +216,11 @@ class _Progress:
     def __init__(self, steps: int, start: int):
         self._steps = steps
         self._terminal = sys.stderr.isatty()
-        self._bar = tqdm(
-            total=steps, initial=start, unit=" steps", disable=not self._terminal, dynamic_ncols=True
-        )
+        self._bar = tqdm(total=steps, initial=start, unit=" steps", disable=not self._terminal, dynamic_ncols=True)
         self._begun = time.perf_counter(), start
 
     def show(self, step: int, metrics: dict[str, float]) -> None:
-        self._bar.set_postfix_str(
-            f"loss {metrics['loss']:.3f}, {metrics['tokens_per_second']:,.0f} tokens/s", False
-        )
+        self._bar.set_postfix_str(f"loss {metrics['loss']:.3f}, {metrics['tokens_per_second']:,.0f} tokens/s", False)
         self._bar.update(step - self._bar.n)
         scores = report.one_line(metrics)
         if scores:
@@ -261,7 +253,5 @@ def run(config: ml_collections.ConfigDict, workdir: str) -> None:
 
 
 if __name__ == "__main__":
-    options = {
-        "workdir": ("", "folder of the run, continued if it holds an unfinished one; default runs/DATE-TIME")
-    }
+    options = {"workdir": ("", "folder of the run, continued if it holds an unfinished one; default runs/DATE-TIME")}
     configs.main(run, __doc__, options, sys.argv)

@@ -11,7 +11,7 @@ from tasks.text_files import LocalText, LocalTextSettings, find_files
 MIXTURE = "local_text"
 
 
-def register(settings: LocalTextSettings, link: LinkSettings = LinkSettings()) -> str:  # noqa: B008
+def register(settings: LocalTextSettings, link: LinkSettings = LinkSettings()) -> str:
     """Registers `local_text_english`, `local_text_target` and their mixture; returns its name."""
     sides = (
         ("local_text_english", "en", settings.english, settings.english_heldout),

@@ -21,9 +21,7 @@ class LocalTextSettings:
     target_language: str = setting("", "code of the target language, e.g. sw; names it in the metrics")
     target_rate: float = setting(0.1, "share of the training tokens that is target-language text")
     document: str = setting("line", "what is a document: a line or a file")
-    heldout_share: float = setting(
-        0.02, "share of the documents kept for bits per byte, where no files are given"
-    )
+    heldout_share: float = setting(0.02, "share of the documents kept for bits per byte, where no files are given")
     english_heldout: str = setting("", "English files for bits per byte, in place of a share")
     target_heldout: str = setting("", "target-language files for bits per byte, in place of a share")
     lexicon: str = setting("", "bilingual word list, 'english<TAB>translation' lines")
@@ -37,9 +35,7 @@ class LocalTextSettings:
         if not 0 < self.target_rate < 1:
             raise UserError(f"target_rate is {self.target_rate}: it is a share, choose between 0 and 1.")
         if not 0 <= self.heldout_share < 1:
-            raise UserError(
-                f"heldout_share is {self.heldout_share}: it is a share, choose from 0 to below 1."
-            )
+            raise UserError(f"heldout_share is {self.heldout_share}: it is a share, choose from 0 to below 1.")
         if self.target_language == "en":
             raise UserError("target_language is 'en': name the language of --config.target.")
 
@@ -68,16 +64,12 @@ class LocalText:
         for path in files:
             try:
                 with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8-sig") as file:
-                    texts = (
-                        (line.rstrip("\r\n") for line in file) if self.document == "line" else (file.read(),)
-                    )
+                    texts = (line.rstrip("\r\n") for line in file) if self.document == "line" else (file.read(),)
                     yield from (text for text in texts if text.strip())
             except UnicodeDecodeError as error:
                 raise UserError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}.") from error
             except (OSError, EOFError, zlib.error) as error:
-                raise UserError(
-                    f"{path} cannot be read: {getattr(error, 'strerror', None) or error}."
-                ) from error
+                raise UserError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
 
 
 def find_files(patterns: str, name: str) -> tuple[pathlib.Path, ...]:

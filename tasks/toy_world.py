@@ -18,7 +18,7 @@ EVALUATIONS = ("toy_world_facts",)
 TARGET_RATE = 0.1
 
 
-def register(world: WorldSettings = WorldSettings(), link: LinkSettings = LinkSettings()) -> str:  # noqa: B008
+def register(world: WorldSettings = WorldSettings(), link: LinkSettings = LinkSettings()) -> str:
     """Registers the tasks of a world and returns the mixture's name. `link` is for plain SeqIO programs."""
     said = World(world)
     for language, name in (("en", "toy_world_english"), (LANGUAGE, "toy_world_target")):
@@ -48,9 +48,7 @@ def configure(config) -> None:
 def _write_lexicon(world: World) -> str:
     """Writes the world's word list as a TSV file like any user's and returns its path."""
     path = pathlib.Path(tempfile.mkdtemp(prefix="linkjax-toy-world-")) / "lexicon.tsv"
-    path.write_text(
-        "".join(f"{source}\t{target}\n" for source, target in world.lexicon_pairs), encoding="utf-8"
-    )
+    path.write_text("".join(f"{source}\t{target}\n" for source, target in world.lexicon_pairs), encoding="utf-8")
     return str(path)
 
 

@@ -14,9 +14,7 @@ _WINDOW = 5
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("verses", type=pathlib.Path)
     parser.add_argument("--heldout", required=True, help="books kept out of training, separated by commas")
     parser.add_argument("--out", type=pathlib.Path, required=True, help="folder to write")
@@ -29,15 +27,11 @@ def main() -> None:
     seen = {window for text in train for window in _windows(text)}
     kept = [text for text in heldout if seen.isdisjoint(_windows(text))]
     if not train or not kept:
-        sys.exit(
-            f"error: {len(train)} verses for training and {len(kept)} held out: check the names in --heldout."
-        )
+        sys.exit(f"error: {len(train)} verses for training and {len(kept)} held out: check the names in --heldout.")
     arguments.out.mkdir(parents=True, exist_ok=True)
     (arguments.out / "train.txt").write_text("\n".join(train) + "\n", encoding="utf-8")
     (arguments.out / "heldout.txt").write_text("\n".join(kept) + "\n", encoding="utf-8")
-    print(
-        f"{len(train)} verses to train on, {len(kept)} held out, {len(heldout) - len(kept)} dropped as seen"
-    )
+    print(f"{len(train)} verses to train on, {len(kept)} held out, {len(heldout) - len(kept)} dropped as seen")
 
 
 def _windows(text: str) -> set[tuple[str, ...]]:

@@ -45,9 +45,7 @@ def write_documents(documents: Iterable[Document], folder: pathlib.Path, compone
             if writer:
                 writer.close()
             names.append(f"{component}-{len(names):05d}.arrayrecord")
-            writer = array_record_module.ArrayRecordWriter(
-                str(folder / names[-1]), f"group_size:{_GROUP_SIZE}"
-            )
+            writer = array_record_module.ArrayRecordWriter(str(folder / names[-1]), f"group_size:{_GROUP_SIZE}")
         writer.write(encode(document))
     if writer:
         writer.close()
@@ -61,9 +59,7 @@ class Documents(Sequence[Document]):
 
     def __init__(self, paths: Sequence[pathlib.Path]):
         # No read-ahead: records are asked for in shuffled order.
-        self._readers = [
-            array_record_module.ArrayRecordReader(str(path), "readahead_buffer_size:0") for path in paths
-        ]
+        self._readers = [array_record_module.ArrayRecordReader(str(path), "readahead_buffer_size:0") for path in paths]
         self._ends = list(itertools.accumulate(reader.num_records() for reader in self._readers))
         self._records: list[bytes] | None = None
         if sum(pathlib.Path(path).stat().st_size for path in paths) <= self._MEMORY_BYTES:

@@ -68,9 +68,7 @@ def make_substitution(prepared: Prepared, link: LinkSettings) -> Substitution:
 class _Blocks(grain.IterDataset):
     """Blocks of rows, one shard after the other: {"rows", "shard", "state" (JSON, after these rows)}."""
 
-    def __init__(
-        self, prepared: Prepared, settings: StreamSettings, shards: Sequence[int], states: dict[int, str]
-    ):
+    def __init__(self, prepared: Prepared, settings: StreamSettings, shards: Sequence[int], states: dict[int, str]):
         super().__init__()
         self.folder, self.settings, self.states = prepared.folder, settings, states
         self.shards = list(shards)
@@ -156,9 +154,7 @@ class Stream(Iterator[dict[str, np.ndarray]]):
         shard_rows(prepared, settings, 0)  # says at once, and in this process, what is wrong
         blocks = _Blocks(prepared, settings, mine, dict(self.states))
         # Workers take turns, so each must own equally many shards.
-        workers = max(
-            (n for n in range(1, min(workers, self._per_host) + 1) if self._per_host % n == 0), default=0
-        )
+        workers = max((n for n in range(1, min(workers, self._per_host) + 1) if self._per_host % n == 0), default=0)
         if workers:
             if not flags.FLAGS.is_parsed():  # Grain reads flags of its own
                 flags.FLAGS.mark_as_parsed()
@@ -211,6 +207,4 @@ def counters(states: dict[int, str], components: Sequence[dict]) -> dict[str, fl
 
 def _seed(data_seed: int, component: str) -> int:
     """Each component has an order of its own: adding one does not move the others."""
-    return int.from_bytes(
-        hashlib.blake2b(f"{data_seed} {component}".encode(), digest_size=4).digest(), "little"
-    )
+    return int.from_bytes(hashlib.blake2b(f"{data_seed} {component}".encode(), digest_size=4).digest(), "little")

@@ -33,9 +33,7 @@ class Prepared:
         try:
             self.manifest = json.loads((folder / MANIFEST).read_text())
         except (OSError, ValueError) as error:
-            raise UserError(
-                f"{folder} is not a prepared folder: {MANIFEST} cannot be read ({error})."
-            ) from error
+            raise UserError(f"{folder} is not a prepared folder: {MANIFEST} cannot be read ({error}).") from error
         if self.manifest.get("format") != FORMAT:
             raise UserError(
                 f"{folder} has format {self.manifest.get('format')}, this version reads {FORMAT}: prepare it again."
@@ -75,9 +73,7 @@ class Prepared:
     def documents(self, component: dict) -> Documents:
         name = component["name"]
         if name not in self._documents:
-            self._documents[name] = Documents(
-                [self.folder / "documents" / file for file in component["files"]]
-            )
+            self._documents[name] = Documents([self.folder / "documents" / file for file in component["files"]])
         return self._documents[name]
 
     def heldout(self, component: dict) -> list[Document]:
@@ -113,6 +109,4 @@ def write_statistics(statistics: dict[str, WordStatistics], path: pathlib.Path) 
 def read_statistics(path: pathlib.Path) -> dict[str, WordStatistics]:
     with path.open(encoding="utf-8", newline="\n") as file:
         rows = (line.rstrip("\n").split("\t") for line in file)
-        return {
-            word: WordStatistics(int(en), int(target), float(pieces)) for word, en, target, pieces in rows
-        }
+        return {word: WordStatistics(int(en), int(target), float(pieces)) for word, en, target, pieces in rows}

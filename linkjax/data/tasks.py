@@ -95,7 +95,7 @@ def add_text_task(
     splits: Sequence[str],
     language: str,
     lexicon: str | Callable[[], str] | None = None,
-    link: LinkSettings = LinkSettings(),  # noqa: B008
+    link: LinkSettings = LinkSettings(),
     vocabulary: seqio.Vocabulary | None = None,
 ) -> seqio.Task:
     """Registers a task of plain documents, replacing one of the same name.
@@ -119,9 +119,7 @@ def add_text_task(
     return seqio.TaskRegistry.add(name, source, preprocessors=preprocessors, output_features=features)
 
 
-def add_ranking_task(
-    name: str, items: Callable[[], Iterable[dict]], *, metric: str, chance: float
-) -> seqio.Task:
+def add_ranking_task(name: str, items: Callable[[], Iterable[dict]], *, metric: str, chance: float) -> seqio.Task:
     """Registers an evaluation task, replacing one of the same name; its items are in split 'test'."""
     signature = {key: tf.TensorSpec([], tf.string) for key in ("id", "prompt", "group", "cluster")}
     signature |= {"choices": tf.TensorSpec([None], tf.string), "answer": tf.TensorSpec([], tf.int64)}
@@ -198,9 +196,7 @@ def online_steps(task: seqio.Task) -> list[LexicalSubstitution]:
     steps = list(task.preprocessors)
     places = [index for index, step in enumerate(steps) if isinstance(step, seqio.CacheDatasetPlaceholder)]
     if not places:
-        raise UserError(
-            f"task {task.name} has no seqio.CacheDatasetPlaceholder(): put it after the offline steps."
-        )
+        raise UserError(f"task {task.name} has no seqio.CacheDatasetPlaceholder(): put it after the offline steps.")
     found = []
     for step in steps[places[0] + 1 :]:
         if isinstance(step, LexicalSubstitution):
@@ -217,9 +213,7 @@ def online_steps(task: seqio.Task) -> list[LexicalSubstitution]:
 def _only(task: seqio.Task, kind: type, maker: str):
     found = [step for step in task.preprocessors if isinstance(step, kind)]
     if len(found) != 1:
-        raise UserError(
-            f"task {task.name} has {len(found)} {kind.__name__} steps, not one: register it with {maker}."
-        )
+        raise UserError(f"task {task.name} has {len(found)} {kind.__name__} steps, not one: register it with {maker}.")
     return found[0]
 
 
@@ -252,9 +246,7 @@ def _dataset_function(texts):
                 _raised.append(error)
                 raise
 
-        return tf.data.Dataset.from_generator(
-            examples, output_signature={"text": tf.TensorSpec([], tf.string)}
-        )
+        return tf.data.Dataset.from_generator(examples, output_signature={"text": tf.TensorSpec([], tf.string)})
 
     return dataset
 

@@ -23,9 +23,7 @@ class TokenizerSettings:
     path: str = setting("", "SentencePiece model to use (pad 0, EOS 1, UNK 2); empty = train one")
     kind: str = setting("unigram", "unigram or bpe")
     vocabulary_size: int = setting(16384, "pieces; fewer where the text is too small for so many")
-    train_bytes: int = setting(
-        10_000_000, "bytes of each component's text that the tokenizer is trained on, at most"
-    )
+    train_bytes: int = setting(10_000_000, "bytes of each component's text that the tokenizer is trained on, at most")
 
     def __post_init__(self):
         if self.kind not in ("unigram", "bpe"):
@@ -89,9 +87,7 @@ class Tokenizer:
         try:
             return cls(path.read_bytes())
         except (OSError, RuntimeError) as error:
-            raise UserError(
-                f"tokenizer {path} is not a SentencePiece model that can be read: {error}."
-            ) from error
+            raise UserError(f"tokenizer {path} is not a SentencePiece model that can be read: {error}.") from error
 
     def __len__(self) -> int:
         return self._processor.get_piece_size()

@@ -36,12 +36,9 @@ class Ranking:
         losses, greedy = self._packed.score(score_rows)
         records, start = [], 0
         for item, size in zip(self.items, self._sizes, strict=True):
-            correct, answered = judge(
-                losses[start : start + size], greedy[start : start + size], item["answer"]
-            )
+            correct, answered = judge(losses[start : start + size], greedy[start : start + size], item["answer"])
             records.append(
-                {key: item[key] for key in ("id", "group", "cluster")}
-                | {"correct": correct, "open": answered}
+                {key: item[key] for key in ("id", "group", "cluster")} | {"correct": correct, "open": answered}
             )
             start += size
         return records

@@ -39,9 +39,7 @@ class PackedSequences:
             used += end - start
         rows = -(-(row + 1) // rows_per_batch) * rows_per_batch
         shape = (rows, length)
-        self._tokens, self._targets, self._segments, self._positions = (
-            np.zeros(shape, np.int32) for _ in range(4)
-        )
+        self._tokens, self._targets, self._segments, self._positions = (np.zeros(shape, np.int32) for _ in range(4))
         self._owner = np.full(shape, -1, np.int64)  # sequence that a scored token belongs to
         self._count = len(sequences)
         for (index, ids, start, end, given), (row, place, segment) in zip(pieces, places, strict=True):

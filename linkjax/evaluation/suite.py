@@ -25,9 +25,7 @@ class Suite:
         tokenizer = tokenizer or prepared.tokenizer
         self._metrics = {task["name"]: task["metric"] for task in prepared.manifest["evaluations"]}
         names = self._metrics if tasks is None else tasks
-        self._rankings = {
-            name: Ranking(prepared.items(name), tokenizer, length, rows_per_batch) for name in names
-        }
+        self._rankings = {name: Ranking(prepared.items(name), tokenizer, length, rows_per_batch) for name in names}
         self._texts: dict[str, tuple[PackedSequences, int]] = {}
         for language in prepared.languages:
             texts = [

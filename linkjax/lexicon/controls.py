@@ -53,9 +53,7 @@ def scramble(lexicon: Lexicon, statistics: Mapping[str, WordStatistics], seed: i
     return Lexicon(scrambled, lexicon.cleaning)
 
 
-def _derange(
-    members: list[str], entries: Mapping[str, tuple[str, ...]], random: np.random.Generator
-) -> list[str]:
+def _derange(members: list[str], entries: Mapping[str, tuple[str, ...]], random: np.random.Generator) -> list[str]:
     """A donor for each member: a random cycle through all, swapped on where a pair shares a translation."""
     order = random.permutation(len(members))
     donors = dict(zip((members[i] for i in order), (members[i] for i in np.roll(order, -1)), strict=True))

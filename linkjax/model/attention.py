@@ -9,9 +9,7 @@ import jax.numpy as jnp
 _MASKED = -1e30  # exp gives exactly 0 beside any real score, and a fully masked row stays finite
 
 
-def attend(
-    q_BxLxHxK: jax.Array, k_BxLxGxK: jax.Array, v_BxLxGxK: jax.Array, segments_BxL: jax.Array
-) -> jax.Array:
+def attend(q_BxLxHxK: jax.Array, k_BxLxGxK: jax.Array, v_BxLxGxK: jax.Array, segments_BxL: jax.Array) -> jax.Array:
     """Causal grouped-query attention that never crosses a segment; softmax in float32. Returns BxLxHxK.
 
     The reference back-end: plain einsums and an LxL mask, on any device.
@@ -19,9 +17,9 @@ def attend(
     batch, length, heads, width = q_BxLxHxK.shape
     groups = k_BxLxGxK.shape[2]
     q_BxLxGxRxK = q_BxLxHxK.reshape(batch, length, groups, heads // groups, width)
-    scores_BxGxRxLxL = jnp.einsum(
-        "blgrk,bmgk->bgrlm", q_BxLxGxRxK, k_BxLxGxK, preferred_element_type=jnp.float32
-    ) * (width**-0.5)
+    scores_BxGxRxLxL = jnp.einsum("blgrk,bmgk->bgrlm", q_BxLxGxRxK, k_BxLxGxK, preferred_element_type=jnp.float32) * (
+        width**-0.5
+    )
     same_BxLxL = segments_BxL[:, :, None] == segments_BxL[:, None, :]
     causal_LxL = jnp.tril(jnp.ones((length, length), bool))
     allowed_BxLxL = same_BxLxL & causal_LxL[None]

@@ -62,9 +62,7 @@ def unconstrained(x: jax.Array, axes: tuple[str | None, ...]) -> jax.Array:
 class Decoder(nnx.Module):
     """tokens -> logits over the padded vocabulary."""
 
-    def __init__(
-        self, settings: ModelSettings, vocabulary: int, rngs: nnx.Rngs, constrain: Constrain = unconstrained
-    ):
+    def __init__(self, settings: ModelSettings, vocabulary: int, rngs: nnx.Rngs, constrain: Constrain = unconstrained):
         """Args: `vocabulary` is the tokenizer's size before padding."""
         self.settings, self.constrain = settings, constrain
         shape_VxD = (padded_vocabulary(vocabulary), settings.width)
@@ -111,9 +109,7 @@ class Block(nnx.Module):
         self.query_DxHxK = _weight(rngs, (width, heads, head), ("width", "heads", None), width**-0.5)
         self.key_DxGxK = _weight(rngs, (width, groups, head), ("width", "kv_heads", None), width**-0.5)
         self.value_DxGxK = _weight(rngs, (width, groups, head), ("width", "kv_heads", None), width**-0.5)
-        self.out_HxKxD = _weight(
-            rngs, (heads, head, width), ("heads", None, "width"), deep * (heads * head) ** -0.5
-        )
+        self.out_HxKxD = _weight(rngs, (heads, head, width), ("heads", None, "width"), deep * (heads * head) ** -0.5)
         if settings.qk_norm:
             self.norm_query_K = _scale(head, None)
             self.norm_key_K = _scale(head, None)
@@ -170,9 +166,7 @@ def rotate(x_BxLxHxK: jax.Array, positions_BxL: jax.Array, base: float) -> jax.A
     return rotated.astype(x_BxLxHxK.dtype)
 
 
-def _weight(
-    rngs: nnx.Rngs, shape: tuple[int, ...], axes: tuple[str | None, ...], deviation: float
-) -> nnx.Param:
+def _weight(rngs: nnx.Rngs, shape: tuple[int, ...], axes: tuple[str | None, ...], deviation: float) -> nnx.Param:
     value = deviation * jax.random.truncated_normal(rngs.params(), -3, 3, shape, jnp.float32)
     return nnx.Param(value, axes=axes)
 

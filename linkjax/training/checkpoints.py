@@ -54,9 +54,7 @@ class Checkpoints:
             return []
         return sorted(int(path.name) for path in self.folder.iterdir() if path.name.isdigit())
 
-    def save(
-        self, state: dict[str, Any], data: dict[str, Any], run: dict[str, Any], tokenizer: pathlib.Path
-    ) -> None:
+    def save(self, state: dict[str, Any], data: dict[str, Any], run: dict[str, Any], tokenizer: pathlib.Path) -> None:
         """Writes the checkpoint of `state` (see `step.State`) and, when all of it is on disk, its manifest."""
         step = int(state["step"])
         rest = {key: value for key, value in state.items() if key != "params"}
@@ -74,9 +72,7 @@ class Checkpoints:
         folder = self.folder / str(step)
         shutil.copyfile(tokenizer, folder / "tokenizer.model")
         files = {
-            str(path.relative_to(folder)): _fingerprint(path)
-            for path in sorted(folder.rglob("*"))
-            if path.is_file()
+            str(path.relative_to(folder)): _fingerprint(path) for path in sorted(folder.rglob("*")) if path.is_file()
         }
         partial = folder / f"{MANIFEST}.partial"
         partial.write_text(json.dumps({"step": step, "files": files}, indent=1))
@@ -117,9 +113,7 @@ class Checkpoints:
             for bad_step, bad_fault in broken.items():
                 renamed = self.folder / f"{bad_step}.broken-{time.strftime('%Y%m%d-%H%M%S')}"
                 (self.folder / str(bad_step)).rename(renamed)
-                logging.warning(
-                    "checkpoint %s is broken (%s); renamed to %s", bad_step, bad_fault, renamed.name
-                )
+                logging.warning("checkpoint %s is broken (%s); renamed to %s", bad_step, bad_fault, renamed.name)
             return self.restore(step, abstract)
         if broken:
             step, fault = next(iter(broken.items()))

@@ -22,7 +22,7 @@ class Loaded(NamedTuple):
     step: int
 
 
-def load(checkpoint: str, mesh: MeshSettings = MeshSettings()) -> Loaded:  # noqa: B008
+def load(checkpoint: str, mesh: MeshSettings = MeshSettings()) -> Loaded:
     """Loads `RUN` (its newest checkpoint) or `RUN@STEP`, over all devices by default.
 
     Raises:

@@ -30,9 +30,7 @@ class OptimizerSettings:
             raise UserError(f"optimizer.schedule is '{self.schedule}': choose cosine or wsd.")
         for name in ("final_share", "warmup_share", "decay_share"):
             if not 0 <= getattr(self, name) <= 1:
-                raise UserError(
-                    f"optimizer.{name} is {getattr(self, name)}: it is a share, choose from 0 to 1."
-                )
+                raise UserError(f"optimizer.{name} is {getattr(self, name)}: it is a share, choose from 0 to 1.")
         for name in ("learning_rate", "clip_norm"):
             if getattr(self, name) <= 0:
                 raise UserError(f"optimizer.{name} is {getattr(self, name)}: choose a positive number.")
@@ -62,9 +60,7 @@ def make_optimizer(settings: OptimizerSettings, steps: int) -> optax.GradientTra
     """
 
     def decayed(params):
-        return jax.tree_util.tree_map_with_path(
-            lambda path, _: "norm_" not in jax.tree_util.keystr(path), params
-        )
+        return jax.tree_util.tree_map_with_path(lambda path, _: "norm_" not in jax.tree_util.keystr(path), params)
 
     return optax.chain(
         optax.clip_by_global_norm(settings.clip_norm),

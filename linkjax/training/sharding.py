@@ -39,9 +39,7 @@ class MeshSettings:
     def __post_init__(self):
         sizes = [getattr(self, axis) for axis in AXES]
         if min(sizes) < 0 or sizes.count(0) > 1:
-            raise UserError(
-                f"mesh {dict(zip(AXES, sizes, strict=True))}: sizes are 1 or more, at most one is 0."
-            )
+            raise UserError(f"mesh {dict(zip(AXES, sizes, strict=True))}: sizes are 1 or more, at most one is 0.")
 
 
 def make_mesh(settings: MeshSettings, devices: Any = None) -> Mesh:
@@ -68,9 +66,7 @@ def spec(axes: tuple[str | None, ...]) -> P:
     return P(*(TABLE.get(axis) if axis else None for axis in axes))
 
 
-def sharding(
-    mesh: Mesh, shape: tuple[int, ...], axes: tuple[str | None, ...], name: str = ""
-) -> NamedSharding:
+def sharding(mesh: Mesh, shape: tuple[int, ...], axes: tuple[str | None, ...], name: str = "") -> NamedSharding:
     """Where an array of `shape` lives.
 
     Raises:
