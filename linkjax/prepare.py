@@ -64,7 +64,8 @@ def prepare(config: ml_collections.ConfigDict, out: pathlib.Path) -> None:
 
 def _register(config, settings):
     """Imports the task module, lets it read the config, and looks up the mixture's tasks."""
-    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # text only: TensorFlow shall not take a GPU's memory
+    # Text only: TensorFlow shall neither take a GPU nor talk of its absence.
+    os.environ |= {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
     try:
         with _without_chatter():
             import seqio  # costs seconds: not at the top, so that --help and errors come at once
