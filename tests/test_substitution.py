@@ -11,7 +11,9 @@ from linkjax.lexicon.readers import clean_pairs
 from linkjax.substitution import WORD, LinkSettings, Substitution
 
 WORDS = [f"{a}{b}" for a in "bcdfghjklm" for b in ("ata", "eto", "ilu", "ona", "uma")]
-LEXICON = clean_pairs([(word, f"ψ{word}{'αβγ'[sense]}") for word in WORDS for sense in range(1 + WORDS.index(word) % 3)])
+LEXICON = clean_pairs(
+    [(word, f"ψ{word}{'αβγ'[sense]}") for word in WORDS for sense in range(1 + WORDS.index(word) % 3)]
+)
 SENTENCE = "Bata the beto, BILU (bona): catά-ceto said “cilu’s cona”; 3 bata… ceto!"
 
 
@@ -19,7 +21,9 @@ def swap(**settings):
     return Substitution(LEXICON, LinkSettings(**settings))
 
 
-TEXT = st.one_of(st.text(), st.lists(st.sampled_from([*WORDS, "the", " ", "  ", ". ", "\n", "Bata", "BETO", "é"])).map("".join))
+TEXT = st.one_of(
+    st.text(), st.lists(st.sampled_from([*WORDS, "the", " ", "  ", ". ", "\n", "Bata", "BETO", "é"])).map("".join)
+)
 
 
 @given(TEXT, st.integers(0, 2**64 - 1), st.integers(0, 5))

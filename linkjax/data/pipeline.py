@@ -48,7 +48,7 @@ def shard_rows(prepared: Prepared, settings: StreamSettings, shard: int) -> grai
         stretches = Stretches(order, prepared.tokenizer, substitution, settings.sequence_length)
         components.append(PackedRows(stretches, index))
         rates.append(component["rate"])
-    return TokenMixture(components, rates, ahead=settings.sequence_length * shard / settings.virtual_shards)
+    return TokenMixture(components, rates, settings.sequence_length, phase=shard / settings.virtual_shards)
 
 
 def check_enough(component: str, documents: int, virtual_shards: int) -> None:

@@ -170,31 +170,33 @@ class _PackedRowsIterator(grain.DatasetIterator):
 
 
 class TokenMixture(grain.IterDataset):
-    """Interleaves components so that their shares of *tokens* keep to `rates`, as exactly as rows allow.
+    """Interleaves components so that their shares of *tokens* keep to `rates`, always to within a row.
 
-    The component furthest behind its share goes next. Only components of a rate above zero are read.
+    The component furthest behind its share goes next.
     """
 
-    def __init__(self, components: Sequence[grain.IterDataset], rates: Sequence[float], ahead: float):
-        """Args: `ahead`, tokens that all but the largest component are owed at the start: different for
-        each virtual shard (and under a row), so that the small components do not all come in one batch."""
+    def __init__(self, components: Sequence[grain.IterDataset], rates: Sequence[float], length: int, phase: float):
+        """Args: `phase`, 0 to 1, of the interleaving: different for each virtual shard, so that the rows of a
+        small component do not all come in one batch."""
         super().__init__(list(components))
-        self._rates, self._ahead = rates, ahead
+        self._rates, self._length, self._phase = np.array(rates), length, phase
 
     def __iter__(self) -> grain.DatasetIterator:
-        return _TokenMixtureIterator([iter(parent) for parent in self.parents], self._rates, self._ahead)
+        # What the smaller components are owed before the start. Two components in turn each come when they
+        # are half the difference behind: over all phases that is a whole turn.
+        owed = 2 * self._length * (self._phase + self._rates - 1)
+        owed[self._rates.argmax()] = 0
+        return _TokenMixtureIterator([iter(parent) for parent in self.parents], self._rates, owed)
 
 
 class _TokenMixtureIterator(grain.DatasetIterator):
-    def __init__(self, components: Sequence[grain.DatasetIterator], rates: Sequence[float], ahead: float):
+    def __init__(self, components: Sequence[grain.DatasetIterator], rates: np.ndarray, owed: np.ndarray):
         super().__init__(components)
-        self._rates = np.array(rates)
-        self._owed = np.where(np.arange(len(rates)) == self._rates.argmax(), 0.0, ahead)
+        self._rates, self._owed = rates, owed
         self._tokens = np.zeros(len(rates), np.int64)
 
     def __next__(self) -> dict[str, np.ndarray]:
         behind = self._rates * self._tokens.sum() - self._tokens + self._owed
-        behind[self._rates == 0] = -np.inf
         component = int(behind.argmax())
         row = next(self._parents[component])
         self._tokens[component] += np.count_nonzero(row["segments_BxL"])

@@ -99,7 +99,11 @@ class Tokenizer:
         return self._processor.decode([int(token) for token in ids])
 
     def encode(self, text: str) -> list[int]:
-        """Ids of `text` without EOS, the same as SentencePiece's own, several times faster."""
+        """Ids of `text` without EOS: SentencePiece's, word by word, several times faster than whole lines.
+
+        The same ids as for the whole line, but where two segmentations of a word have one score: there
+        rounding within the line decides for SentencePiece, and here a word always gets the same ids.
+        """
         if not text:
             return []
         ids: list[int] = []
@@ -126,7 +130,7 @@ class Tokenizer:
             if pending == len(spans) or spans[pending].start >= end:
                 flags += [0] * len(pieces)
             elif spans[pending].start <= start and spans[pending].end >= end:
-                flags += [1] * len(pieces)
+                flags += [int(pieces[0] != self._space)] + [1] * (len(pieces) - 1)
             else:
                 flags += self._piece_flags(word, start, spans[pending:])
         return np.array(ids, np.int32), np.array(flags, np.uint8)

@@ -1,0 +1,245 @@
+"""The training stream: the same batches whoever reads them, nothing lost, nothing mixed up."""
+
+import collections
+import contextlib
+import dataclasses
+import json
+import multiprocessing
+import pathlib
+
+import numpy as np
+import pytest
+
+from linkjax.data.documents import Document, Documents, write_documents
+from linkjax.data.pipeline import Stream, counters, make_substitution
+from linkjax.data.rows import PackedRows, ShuffledDocuments, Stretches
+from linkjax.data.tokenizer import EOS, PAD
+from linkjax.errors import UserError
+from linkjax.substitution import LinkSettings
+
+FIELDS = {
+    "tokens_BxL": np.int32,
+    "targets_BxL": np.int32,
+    "loss_weights_BxL": np.float32,
+    "segments_BxL": np.int32,
+    "positions_BxL": np.int32,
+    "swapped_BxL": np.uint8,
+    "component_B": np.int32,
+}
+
+
+def take(toy, settings, count, **kwargs):
+    with contextlib.closing(Stream(toy, settings, **kwargs)) as stream:
+        return [next(stream) for _ in range(count)], dict(stream.states)
+
+
+def same(left, right):
+    return all((a[name] == b[name]).all() for a, b in zip(left, right, strict=True) for name in FIELDS)
+
+
+def test_rows_have_the_fields_of_the_contract(toy, stream_settings):
+    (batch,), _ = take(toy, stream_settings, 1)
+    assert {name: values.dtype for name, values in batch.items()} == FIELDS
+    for name, values in batch.items():
+        assert values.shape == ((16, 64) if name.endswith("BxL") else (16,))
+
+
+@pytest.mark.parametrize("workers", [1, 2, 4])
+def test_worker_processes_change_nothing(toy, stream_settings, workers):
+    alone, states = take(toy, stream_settings, 6)
+    together, other_states = take(toy, stream_settings, 6, workers=workers)
+    assert same(alone, together)
+    assert states == other_states
+
+
+@pytest.mark.parametrize("hosts", [2, 4, 8])
+def test_hosts_together_read_the_same_batches(toy, stream_settings, hosts):
+    alone, states = take(toy, stream_settings, 4)
+    parts = [take(toy, stream_settings, 4, host=host, hosts=hosts) for host in range(hosts)]
+    for step, batch in enumerate(alone):
+        for name, values in batch.items():
+            joined = np.concatenate([batches[step][name] for batches, _ in parts])
+            assert (joined == values).all()
+    assert {shard: state for _, part in parts for shard, state in part.items()} == states
+
+
+@pytest.mark.parametrize(("before", "after"), [((1, 0), (1, 0)), ((1, 2), (2, 0)), ((2, 0), (1, 1))])
+def test_resume_on_other_hosts_and_workers_gives_the_next_batches(toy, stream_settings, before, after):
+    whole, _ = take(toy, stream_settings, 12)
+    hosts, workers = before
+    states = {}
+    for host in range(hosts):
+        states |= take(toy, stream_settings, 7, host=host, hosts=hosts, workers=workers)[1]
+    states = {int(shard): state for shard, state in json.loads(json.dumps(states)).items()}
+    assert sum(map(len, states.values())) < 10_000
+    hosts, workers = after
+    parts = [
+        take(toy, stream_settings, 5, states=states, host=host, hosts=hosts, workers=workers)[0]
+        for host in range(hosts)
+    ]
+    for step, batch in enumerate(whole[7:]):
+        for name, values in batch.items():
+            assert (np.concatenate([part[step][name] for part in parts]) == values).all()
+
+
+def test_segments_are_documents(toy, stream_settings):
+    """Each segment is one document after substitution: its text, its end, its flags, its start token."""
+    settings = dataclasses.replace(stream_settings, link=LinkSettings(ratio=0.5))
+    substitution = make_substitution(toy, settings.link)
+    (batch,), _ = take(toy, settings, 1)
+    expected = set()
+    for document in toy.documents(toy.components[0]):
+        done = substitution(document.id, document.text, 0)
+        ids, flags = toy.tokenizer.encode_with_spans(done.text, done.spans)
+        expected.add((tuple(ids.tolist()), tuple(flags.tolist())))
+    for row in range(16):
+        if batch["component_B"][row] != 0:
+            continue
+        for segment in range(1, batch["segments_BxL"][row].max() + 1):
+            inside = batch["segments_BxL"][row] == segment
+            tokens, targets = batch["tokens_BxL"][row, inside], batch["targets_BxL"][row, inside]
+            assert tokens[0] == PAD
+            assert targets[-1] == EOS
+            assert (tokens[1:] == targets[:-1]).all()
+            assert (batch["positions_BxL"][row, inside] == np.arange(inside.sum())).all()
+            assert (tuple(targets[:-1].tolist()), tuple(batch["swapped_BxL"][row, inside][:-1].tolist())) in expected
+
+
+def test_padding_carries_nothing(toy, stream_settings):
+    (batch,), _ = take(toy, stream_settings, 1)
+    padding = batch["segments_BxL"] == 0
+    assert padding.any()
+    for name in ("tokens_BxL", "targets_BxL", "loss_weights_BxL", "positions_BxL", "swapped_BxL"):
+        assert not batch[name][padding].any()
+    assert batch["loss_weights_BxL"][~padding].all()
+
+
+def test_loss_on_swapped_no_takes_exactly_the_swapped_targets_out(toy, stream_settings):
+    settings = dataclasses.replace(stream_settings, link=LinkSettings(ratio=0.5, loss_on_swapped=False))
+    (batch,), _ = take(toy, settings, 1)
+    real = batch["segments_BxL"] > 0
+    assert (batch["loss_weights_BxL"][real] == 1 - batch["swapped_BxL"][real]).all()
+    assert batch["swapped_BxL"].any()
+
+
+def test_shares_are_in_tokens_and_exact_to_a_row(toy, stream_settings):
+    _, states = take(toy, stream_settings, 40)
+    for text in states.values():
+        tokens = np.array(json.loads(text)["tokens"])
+        assert abs(tokens - tokens.sum() * np.array([0.9, 0.1])).max() <= 64
+    measured = counters(states, toy.components)
+    assert measured["tokens/toy_world_target"] == pytest.approx(0.1 * 40 * 16 * 62, rel=0.05)
+    assert measured["link/swapped_share"] == pytest.approx(0.5 * measured["link/eligible_share"], rel=0.05)
+
+
+def test_small_components_are_spread_over_the_batches(toy, stream_settings):
+    batches, _ = take(toy, stream_settings, 40)
+    rows = [int(batch["component_B"].sum()) for batch in batches]
+    assert max(rows) <= 5
+
+
+def collect_pass(documents, tokenizer, length, shards):
+    """Stretches of one pass over all shards, as lists of targets."""
+    found = collections.Counter()
+    for shard in range(shards):
+        iterator = iter(Stretches(ShuffledDocuments(documents, shard, shards, 0), tokenizer, None, length))
+        while True:
+            stretch = next(iterator)
+            state = iterator.get_state()
+            found[tuple(stretch["targets"].tolist())] += 1
+            if state["position"] == len(range(shard, len(documents), shards)):
+                break
+    return found
+
+
+def test_a_pass_has_every_stretch_once_and_cuts_nothing_off(toy):
+    documents = list(toy.documents(toy.components[0]))
+    expected = collections.Counter()
+    for document in documents:
+        ids = [*toy.tokenizer.encode(document.text), EOS]
+        expected.update(tuple(ids[start : start + 5]) for start in range(0, len(ids), 5))
+    assert collect_pass(documents, toy.tokenizer, 5, 8) == expected
+
+
+def test_the_next_piece_of_a_long_document_goes_on_from_the_last(toy):
+    documents = [Document(1, "Anna keeps goats. " * 20)]
+    iterator = iter(Stretches(ShuffledDocuments(documents, 0, 1, 0), toy.tokenizer, None, 16))
+    first, second = next(iterator), next(iterator)
+    assert second["tokens"][0] == first["targets"][-1]
+
+
+def test_passes_are_shuffled_anew_with_fixed_membership():
+    documents = [Document(i, str(i)) for i in range(40)]
+    order = ShuffledDocuments(documents, 3, 4, seed=5)
+    passes = [[order[p * 10 + i] for i in range(10)] for p in range(2)]
+    assert [[p for _, p in one] for one in passes] == [[0] * 10, [1] * 10]
+    first, second = ([document.id for document, _ in one] for one in passes)
+    assert sorted(first) == sorted(second) == list(range(3, 40, 4))
+    assert first != second
+    assert [order[i][0].id for i in range(10)] == first  # back again
+
+
+def test_packing_agrees_with_seqio(toy):
+    """Same documents, same order: SeqIO's packer and ours make the same segments of them."""
+    import seqio
+    import tensorflow as tf
+
+    documents = list(toy.documents(toy.components[1]))[:200]
+    stretches = Stretches(ShuffledDocuments(documents, 0, 1, 0), toy.tokenizer, None, 64)
+    rows = iter(PackedRows(stretches, 0))
+    ours = collections.Counter()
+    while sum(ours.values()) < 500:  # more than two passes
+        row = next(rows)
+        for segment in range(1, row["segments_BxL"].max() + 1):
+            inside = row["segments_BxL"] == segment
+            columns = (row[name][inside] for name in ("tokens_BxL", "targets_BxL", "positions_BxL"))
+            ours[tuple(zip(*(column.tolist() for column in columns), strict=True))] += 1
+    encoded = [{"targets": [*toy.tokenizer.encode(document.text), EOS]} for document in documents]
+    dataset = tf.data.Dataset.from_generator(
+        lambda: iter(encoded), output_signature={"targets": tf.TensorSpec([None], tf.int32)}
+    )
+    dataset = seqio.DecoderFeatureConverter(pack=True)(dataset, {"targets": 64})
+    theirs = collections.Counter()
+    for row in dataset.as_numpy_iterator():
+        for segment in range(1, row["decoder_segment_ids"].max() + 1):
+            inside = row["decoder_segment_ids"] == segment
+            columns = (row[f"decoder_{name}"][inside] for name in ("input_tokens", "target_tokens", "positions"))
+            theirs[tuple(zip(*(column.tolist() for column in columns), strict=True))] += 1
+    assert sum(theirs.values()) == 200
+    assert not theirs - ours
+    assert set(ours) == set(theirs)
+
+
+def test_workers_hold_no_tensorflow(toy, stream_settings):
+    with contextlib.closing(Stream(toy, stream_settings, workers=1)) as stream:
+        next(stream)
+        workers = multiprocessing.active_children()
+        assert workers
+        for worker in workers:
+            libraries = pathlib.Path(f"/proc/{worker.pid}/maps").read_text()
+            assert "sentencepiece" in libraries  # the look finds what is there
+            assert "tensorflow" not in libraries
+
+
+def test_impossible_shards_are_refused(toy, stream_settings):
+    with pytest.raises(UserError, match="does not divide batch_size"):
+        Stream(toy, dataclasses.replace(stream_settings, virtual_shards=5))
+    with pytest.raises(UserError, match="not a multiple of the 3 hosts"):
+        Stream(toy, stream_settings, hosts=3)
+    with pytest.raises(UserError, match="fewer than the 4096 virtual shards"):
+        Stream(toy, dataclasses.replace(stream_settings, batch_size=4096, virtual_shards=4096))
+
+
+def test_documents_on_disk_read_back_from_memory_and_from_files(tmp_path, monkeypatch):
+    written = [Document(2**64 - 1 - i, f"text {i} é") for i in range(50)]
+    monkeypatch.setattr("linkjax.data.documents._RECORDS_PER_FILE", 20)
+    names = write_documents(written, tmp_path, "c")
+    assert len(names) == 3
+    paths = [tmp_path / name for name in names]
+    assert list(Documents(paths)) == written
+    monkeypatch.setattr(Documents, "_MEMORY_BYTES", 0)
+    on_disk = Documents(paths)
+    assert on_disk._records is None
+    assert [on_disk[i] for i in reversed(range(50))] == written[::-1]
+    with pytest.raises(IndexError):
+        on_disk[50]
