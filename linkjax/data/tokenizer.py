@@ -125,29 +125,30 @@ class Tokenizer:
             start, end = end + 1, end + 1 + len(word)
             pieces = self._word(word)
             ids += pieces
-            while pending < len(spans) and spans[pending].end <= start:
+            while pending < len(spans) and spans[pending].end < start:  # `start - 1` is the space before
                 pending += 1
             if pending == len(spans) or spans[pending].start >= end:
                 flags += [0] * len(pieces)
-            elif spans[pending].start <= start and spans[pending].end >= end:
-                flags += [int(pieces[0] != self._space)] + [1] * (len(pieces) - 1)
+            elif spans[pending].start <= start and spans[pending].end >= end and pieces[0] != self._space:
+                flags += [1] * len(pieces)
             else:
                 flags += self._piece_flags(word, start, spans[pending:])
         return np.array(ids, np.int32), np.array(flags, np.uint8)
 
     def _piece_flags(self, word: str, start: int, spans: Sequence[Span]) -> list[int]:
-        """Flags of one word's pieces; a byte-fallback piece has the flag of the character it is part of."""
-        touched = [False] * len(word)
+        """Flags of the pieces of the space before `text[start]` and the word after it."""
+        touched = [False] * (1 + len(word))
         for span in spans:
             if span.start >= start + len(word):
                 break
-            for index in range(max(span.start - start, 0), min(span.end - start, len(word))):
-                touched[index] = True
-        by_byte = [flag for character, flag in zip(word, touched, strict=True) for _ in character.encode()]
-        flags, position = [], -len("▁".encode())  # the word's leading mark is not part of the text
+            for index in range(max(span.start, start - 1), min(span.end, start + len(word))):
+                touched[index - start + 1] = True
+        by_byte = [flag for character, flag in zip(f" {word}", touched, strict=True) for _ in character.encode()]
+        flags, position = [], 0
         for token in self._word(word):
-            length = 1 if self._processor.is_byte(token) else len(self.piece(token).encode())
-            flags.append(int(any(by_byte[max(position, 0) : max(position + length, 0)])))
+            # A piece that stands for one byte has the flag of the character the byte is part of.
+            length = 1 if self._processor.is_byte(token) else len(self.piece(token).replace("▁", " ").encode())
+            flags.append(int(any(by_byte[position : position + length])))
             position += length
         return flags
 
