@@ -60,9 +60,9 @@ def test_what_the_runtime_cannot_do_is_refused_after_the_placeholder():
         seqio_side._forget(seqio.TaskRegistry, "odd")
         return seqio.TaskRegistry.add("odd", source, preprocessors=preprocessors, output_features=features)
 
-    with pytest.raises(UserError, match="'shout' after .*: move it before"):
+    with pytest.raises(UserError, match=r"'shout' after .*: move it before"):
         seqio_side.online_steps(task([seqio.CacheDatasetPlaceholder(), shout, seqio.preprocessors.tokenize]))
-    with pytest.raises(UserError, match="no seqio.CacheDatasetPlaceholder"):
+    with pytest.raises(UserError, match=r"no seqio\.CacheDatasetPlaceholder"):
         seqio_side.online_steps(task([seqio.preprocessors.tokenize]))
     assert seqio_side.online_steps(task([shout, seqio.CacheDatasetPlaceholder(), seqio.preprocessors.tokenize])) == []
     with pytest.raises(UserError, match="add_text_task"):

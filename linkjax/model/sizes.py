@@ -1,5 +1,8 @@
-"""Named sizes. Layers and widths of the five large ones follow arXiv 2411.12986 and the work around it;
-hidden width (8/3 D, rounded up to 128) and key/value heads are our choice."""
+"""Named sizes.
+
+Layers, width and heads follow arXiv 2411.12986 and the work around it; the hidden width (8/3 D, rounded up
+to 128) and as many key/value heads as query heads are our choice: so the sizes come out as they are called.
+"""
 
 from linkjax.model.decoder import ModelSettings
 
@@ -7,7 +10,7 @@ from linkjax.model.decoder import ModelSettings
 def _large(layers: int, width: int, heads: int) -> ModelSettings:
     hidden = -(-width * 8 // 3 // 128) * 128
     return ModelSettings(
-        layers=layers, width=width, heads=heads, kv_heads=heads // 4 if heads % 4 == 0 else heads,
+        layers=layers, width=width, heads=heads, kv_heads=heads,
         head_width=width // heads, hidden=hidden, dtype="bfloat16", remat=True,
     )  # fmt: skip
 

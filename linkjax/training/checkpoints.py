@@ -115,10 +115,11 @@ class Checkpoints:
                 (self.folder / str(bad_step)).rename(renamed)
                 logging.warning("checkpoint %s is broken (%s); renamed to %s", bad_step, bad_fault, renamed.name)
             return self.restore(step, abstract)
-        if broken:
-            step, fault = next(iter(broken.items()))
+        faults = [f"{step}: {fault}" for step, fault in broken.items()]
+        faults += [f"{path.name}: set aside as broken" for path in sorted(self.folder.glob("*.broken-*"))]
+        if faults:
             raise UserError(
-                f"none of the {len(broken)} checkpoints in {self.folder} is whole (step {step}: {fault}):"
+                f"none of the {len(faults)} checkpoints in {self.folder} is whole ({faults[0]}):"
                 " repair one, or move the folder away to start over."
             )
         return None

@@ -1,0 +1,213 @@
+"""Real commands in real processes: every config, resume after a kill, errors as sentences."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from linkjax.training.metrics import read_metrics
+
+ROOT = pathlib.Path(__file__).parent.parent
+TIMES = ("tokens_per_second", "waiting_share")
+
+
+def environment():
+    env = {**os.environ, "JAX_PLATFORMS": "cpu"}
+    env.pop("XLA_FLAGS", None)
+    return env
+
+
+def command(verb, *arguments):
+    return [sys.executable, "-m", f"linkjax.{verb}", *map(str, arguments)]
+
+
+def run(verb, *arguments, code=0):
+    done = subprocess.run(
+        command(verb, *arguments), cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=400, check=False
+    )
+    assert done.returncode == code, done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def text_files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("text")
+    (folder / "en.txt").write_text("".join(f"The dog {i} sees the cat by the water.\n" for i in range(300)))
+    (folder / "sw.txt").write_text("".join(f"Mbwa {i} anaona paka karibu na maji.\n" for i in range(100)))
+    (folder / "lexicon.tsv").write_text("dog\tmbwa\ncat\tpaka\nwater\tmaji\n")
+    return folder
+
+
+def local_text(folder):
+    return [
+        "--config=configs/local_text.py:cpu",
+        f"--config.english={folder}/en.txt",
+        f"--config.target={folder}/sw.txt",
+        f"--config.lexicon={folder}/lexicon.tsv",
+        "--config.target_language=sw",
+    ]
+
+
+def test_base_config_end_to_end(tmp_path):
+    workdir = tmp_path / "run"
+    done = run("train", "--config=configs/base.py:cpu", f"--workdir={workdir}")
+    summary = json.loads((workdir / "summary.json").read_text())
+    for name in ["steps", "fact_accuracy/target_heldout", "fact_accuracy/target_told", "fact_accuracy/target_nowhere", "fact_accuracy/english", "fact_accuracy_open/target_heldout", "bits_per_byte/en", "bits_per_byte/qaa", "loss/swapped", "loss/unswapped", "loss/en", "loss/qaa", "link/eligible_share", "link/swapped_share", "tokens/toy_world_english", "tokens/toy_world_target", "passes/toy_world_english", "passes/toy_world_target"]:
+        assert isinstance(summary[name], int | float), name
+    records = read_metrics(workdir)
+    assert [record["step"] for record in records] == list(range(1, 21))
+    assert list((workdir / "tensorboard").iterdir())
+    assert json.loads((workdir / "config.json").read_text())["steps"] == 20
+    assert "fact_accuracy target_heldout" in done.stdout
+    assert "\r" not in done.stderr  # quiet lines where it is piped
+
+    again = run("train", "--config=configs/base.py:cpu", f"--workdir={workdir}")  # finished: reported, left alone
+    assert "holds a finished run" in again.stdout
+    assert "fact_accuracy target_heldout" in again.stdout
+    assert read_metrics(workdir) == records
+
+    results = run("evaluate", f"--checkpoint={workdir}", f"--out={tmp_path}/results.json")
+    assert "fact_accuracy target_heldout" in results.stdout
+    scores = json.loads((tmp_path / "results.json").read_text())
+    for name in ("fact_accuracy/target_heldout", "bits_per_byte/qaa"):
+        assert scores[name] == pytest.approx(summary[name], abs=1e-6)
+    first, second = (
+        run("generate", f"--checkpoint={workdir}@20", "--prompt=Anna keeps", "--tokens=4", "--seed=3").stdout
+        for _ in range(2)
+    )
+    assert first == second
+    assert first.startswith("Anna keeps")
+
+
+def test_local_text_config_end_to_end(tmp_path, text_files):
+    workdir = tmp_path / "run"
+    run("train", *local_text(text_files), f"--workdir={workdir}")
+    summary = json.loads((workdir / "summary.json").read_text())
+    assert summary["link/swapped_share"] > 0.1
+    assert summary["bits_per_byte/sw"] > 0
+    assert summary["passes/local_text_target"] > 0
+
+
+def test_no_tensorflow_in_the_training_process(tmp_path):
+    script = (
+        "import sys, runpy\n"
+        f"sys.argv = ['train', '--config=configs/base.py:cpu', '--config.workers=1', '--workdir={tmp_path}/run']\n"
+        "runpy.run_module('linkjax.train', run_name='__main__')\n"
+        "found = [name for name in ('tensorflow', 'seqio', 'tensorflow_datasets') if name in sys.modules]\n"
+        "assert 'jax' in sys.modules and not found, found\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=environment(), capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+
+
+def test_killed_and_started_again_it_goes_on_exactly(tmp_path, toy_folder):
+    def arguments(workdir):
+        sizes = ["--config.steps=40", "--config.checkpoint_every=8", "--config.eval_every=20"]
+        return ["--config=configs/base.py:cpu", f"--config.data={toy_folder}", f"--workdir={workdir}", *sizes]
+
+    def losses(workdir):
+        return [{k: v for k, v in record.items() if k not in TIMES} for record in read_metrics(workdir)]
+
+    run("train", *arguments(tmp_path / "whole"))
+    killed = tmp_path / "killed"
+    process = subprocess.Popen(
+        command("train", *arguments(killed)),
+        cwd=ROOT,
+        env=environment(),
+        stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+    deadline = time.time() + 300
+    while len(read_metrics(killed)) < 21 and time.time() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert 21 <= len(read_metrics(killed)) < 40
+    done = run("train", *arguments(killed))
+    assert "going on from step" in done.stderr
+    assert losses(killed) == losses(tmp_path / "whole")
+    whole, resumed = (json.loads((tmp_path / name / "summary.json").read_text()) for name in ("whole", "killed"))
+    assert {k: v for k, v in whole.items() if k not in TIMES} == {k: v for k, v in resumed.items() if k not in TIMES}
+
+
+def test_other_settings_in_an_unfinished_run_are_refused(tmp_path, toy_folder):
+    workdir = tmp_path / "run"
+    base = ["--config=configs/base.py:cpu", f"--config.data={toy_folder}", f"--workdir={workdir}"]
+    run("train", *base)
+    (workdir / "summary.json").unlink()
+    done = run("train", *base, "--config.link.ratio=0.25", code=2)
+    assert "link.ratio was 0.5 and is 0.25" in done.stderr
+    run("train", *base, "--config.workers=1")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--config.link.ratio=1.5"], "link.ratio is 1.5"),
+        (["--config.link.ratoi=0.5"], "did you mean 'config.link.ratio'?"),
+        (["--config.link.ratio=much"], "could not convert string to float: 'much'"),
+        (["--config=nowhere.py"], "config file 'nowhere.py' does not exist"),
+        (["--wrkdir=x"], "did you mean 'workdir'?"),
+        (["steps=3"], "unexpected argument 'steps=3'"),
+        (["--config.virtual_shards=3"], "not a multiple of virtual_shards 3"),
+        (["--config.mesh.tensor=3"], "there are 1"),
+        (["--config.data=tests"], "tests is not a prepared folder"),
+        (["--config.lexicon=nowhere.tsv"], "lexicon nowhere.tsv cannot be read"),
+        (["--config.world.subjects=30"], "world.subjects is 30"),
+        (["--config.mixture=toy_wolrd"], "'toy_wolrd' is no task or mixture"),
+        (["--config.task_module=tasks.nothing"], "task_module 'tasks.nothing'"),
+    ],
+    ids=str,
+)
+def test_mistakes_are_one_sentence_and_leave_nothing(tmp_path, arguments, says):
+    first = [] if any(argument.startswith("--config=") for argument in arguments) else ["--config=configs/base.py:cpu"]
+    done = run("train", *first, *arguments, f"--workdir={tmp_path}/run", code=2)
+    errors = [line for line in done.stderr.splitlines() if not line.startswith("preparing")]
+    assert len(errors) == 1, done.stderr
+    assert errors[0].startswith("error: ")
+    assert says in errors[0]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "says"),
+    [
+        ("en.txt", None, "no file matches"),
+        ("sw.txt", b"\n \n", "the corpus of 'local_text_target' has no documents"),
+        ("sw.txt", b"Mbwa\n" * 3, "has 1 documents, fewer than the 8 virtual shards"),
+        ("en.txt", b"fine\n\xff\xfe\n", "en.txt is not UTF-8 text"),
+        ("lexicon.tsv", b"no tab here\n", "has no usable line"),
+        ("lexicon.tsv", b"", "has no usable line"),
+    ],
+    ids=str,
+)
+def test_bad_files_are_one_sentence_and_leave_nothing(tmp_path, text_files, file, content, says):
+    folder = tmp_path / "text"
+    folder.mkdir()
+    for path in text_files.iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    (folder / file).unlink()
+    if content is not None:
+        (folder / file).write_bytes(content)
+    done = run("train", *local_text(folder), f"--workdir={tmp_path}/deep/run", code=2)
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert says in errors[0]
+    assert "Traceback" not in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["text"]
+
+
+@pytest.mark.parametrize("verb", ["train", "prepare", "evaluate", "generate"])
+def test_help_teaches(verb):
+    done = run(verb, "--help")
+    assert f"python -m linkjax.{verb}" in done.stdout
+    if verb == "train":
+        assert "--config.link.ratio=0.5\n      share of the eligible words" in done.stdout
+        settings = [line for line in done.stdout.splitlines() if line.startswith("  --config.")]
+        assert len(settings) > 40
+        assert "\n      \n" not in done.stdout  # every setting says what it means
