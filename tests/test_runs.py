@@ -57,7 +57,26 @@ def test_base_config_end_to_end(tmp_path):
     workdir = tmp_path / "run"
     done = run("train", "--config=configs/base.py:cpu", f"--workdir={workdir}")
     summary = json.loads((workdir / "summary.json").read_text())
-    for name in ["steps", "fact_accuracy/target_heldout", "fact_accuracy/target_told", "fact_accuracy/target_nowhere", "fact_accuracy/english", "fact_accuracy_open/target_heldout", "bits_per_byte/en", "bits_per_byte/qaa", "loss/swapped", "loss/unswapped", "loss/en", "loss/qaa", "link/eligible_share", "link/swapped_share", "tokens/toy_world_english", "tokens/toy_world_target", "passes/toy_world_english", "passes/toy_world_target"]:
+    for name in [
+        "steps",
+        "fact_accuracy/target_heldout",
+        "fact_accuracy/target_told",
+        "fact_accuracy/target_nowhere",
+        "fact_accuracy/english",
+        "fact_accuracy_open/target_heldout",
+        "bits_per_byte/en",
+        "bits_per_byte/qaa",
+        "loss/swapped",
+        "loss/unswapped",
+        "loss/en",
+        "loss/qaa",
+        "link/eligible_share",
+        "link/swapped_share",
+        "tokens/toy_world_english",
+        "tokens/toy_world_target",
+        "passes/toy_world_english",
+        "passes/toy_world_target",
+    ]:
         assert isinstance(summary[name], int | float), name
     records = read_metrics(workdir)
     assert [record["step"] for record in records] == list(range(1, 21))
@@ -179,9 +198,9 @@ def test_mistakes_are_one_sentence_and_leave_nothing(tmp_path, arguments, says):
     [
         ("en.txt", None, "no file matches"),
         ("sw.txt", b"\n \n", "the corpus of 'local_text_target' has no documents"),
-        ("sw.txt", b"Mbwa\n" * 3, "has 1 documents, fewer than the 8 virtual shards"),
+        ("sw.txt", b"Mbwa\n" * 3, "has 3 documents, fewer than the 8 virtual shards"),
         ("en.txt", b"fine\n\xff\xfe\n", "en.txt is not UTF-8 text"),
-        ("lexicon.tsv", b"no tab here\n", "has no usable line"),
+        ("lexicon.tsv", b"no tab on this line\n", "has no usable line"),
         ("lexicon.tsv", b"", "has no usable line"),
     ],
     ids=str,

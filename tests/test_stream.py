@@ -132,6 +132,24 @@ def test_shares_are_in_tokens_and_exact_to_a_row(toy, stream_settings):
     assert measured["link/swapped_share"] == pytest.approx(0.5 * measured["link/eligible_share"], rel=0.05)
 
 
+def test_counts_are_of_the_rows_given_out(toy, stream_settings):
+    batches, states = take(toy, stream_settings, 3)
+    measured = counters(states, toy.components)
+    for index, component in enumerate(toy.components):
+        rows = [row for batch in batches for row in np.flatnonzero(batch["component_B"] == index)]
+        segments = sum(
+            int(batch["segments_BxL"][row].max())
+            for batch in batches
+            for row in range(16)
+            if batch["component_B"][row] == index
+        )
+        assert rows
+        assert measured[f"source_documents/{component['name']}"] == segments
+        assert measured[f"passes/{component['name']}"] == segments / component["documents"]
+    tokens = sum(int((batch["segments_BxL"] > 0).sum()) for batch in batches)
+    assert tokens == measured["tokens/toy_world_english"] + measured["tokens/toy_world_target"]
+
+
 def test_small_components_are_spread_over_the_batches(toy, stream_settings):
     batches, _ = take(toy, stream_settings, 40)
     rows = [int(batch["component_B"].sum()) for batch in batches]

@@ -179,18 +179,18 @@ class Stream(Iterator[dict[str, np.ndarray]]):
 
 
 def counters(states: dict[int, str], components: Sequence[dict]) -> dict[str, float]:
-    """What has been read and given out up to these states, summed over their shards.
+    """What has been given out up to these states, summed over their shards.
 
-    Keys: `tokens/NAME` in rows given out; `passes/NAME`, `source_documents/NAME`, `source_bytes/NAME` read
-    (packing reads a little ahead); and for the swapped text `link/eligible_share`, `link/swapped_share`
-    (of all words) and `link/identical_share` (of the swaps).
+    Keys: `tokens/NAME`, `passes/NAME`, `source_documents/NAME`, `source_bytes/NAME` (before substitution);
+    and for the swapped text `link/eligible_share`, `link/swapped_share` (of all words) and
+    `link/identical_share` (of the swaps).
     """
     tokens = np.zeros(len(components), np.int64)
     counts = np.zeros((len(components), len(COUNTS)), np.int64)
     for text in states.values():
         state = json.loads(text)
         tokens += state["tokens"]
-        counts += [component["parent"]["counts"] for component in state["components"]]
+        counts += state["counts"]
     result: dict[str, float] = {}
     for component, token_count, read in zip(components, tokens, counts, strict=True):
         name, of = component["name"], dict(zip(COUNTS, read.tolist(), strict=True))

@@ -74,7 +74,6 @@ class _StretchesIterator(grain.DatasetIterator):
         self._dataset = dataset
         self._position = 0  # documents read
         self._offset = 0  # tokens of the present document already given out
-        self._counts = (0,) * len(COUNTS)
         self._current: dict[str, np.ndarray] | None = None
 
     def __next__(self) -> dict[str, np.ndarray]:
@@ -82,6 +81,7 @@ class _StretchesIterator(grain.DatasetIterator):
             self._current = self._read()
         start, end = self._offset, self._offset + self._dataset.length
         stretch = {name: values[start:end] for name, values in self._current.items()}
+        stretch["counts"] = self._counts if start == 0 else np.zeros_like(self._counts)
         if end < len(self._current["targets"]):
             self._offset = end
         else:
@@ -102,8 +102,7 @@ class _StretchesIterator(grain.DatasetIterator):
         else:
             targets = np.array(dataset.tokenizer.encode(document.text), np.int32)
             swapped = np.zeros(len(targets), np.uint8)
-        if self._offset == 0:  # a document that was cut has been counted
-            self._counts = tuple(a + b for a, b in zip(self._counts, counts, strict=True))
+        self._counts = np.array(counts)
         targets = np.append(targets, np.int32(EOS))
         swapped = np.append(swapped, np.uint8(0))
         return {
@@ -114,15 +113,17 @@ class _StretchesIterator(grain.DatasetIterator):
         }
 
     def get_state(self) -> dict[str, Any]:
-        return {"position": self._position, "offset": self._offset, "counts": self._counts}
+        return {"position": self._position, "offset": self._offset}
 
     def set_state(self, state: dict[str, Any]) -> None:
         self._position, self._offset, self._current = state["position"], state["offset"], None
-        self._counts = tuple(state["counts"])
 
 
 class PackedRows(grain.IterDataset):
-    """Rows of one component: stretches packed best-fit by Grain's packer."""
+    """Rows of one component: stretches packed best-fit by Grain's packer.
+
+    Beside a row's fields: "counts", what was read for it (`COUNTS`; a cut document counts in its first row).
+    """
 
     def __init__(self, stretches: Stretches, component: int):
         self._component = component
@@ -137,7 +138,7 @@ class PackedRows(grain.IterDataset):
                     "swapped": length,
                 },
                 num_packing_bins=_PACKED_TOGETHER,
-                meta_features=("tokens", "loss_weights", "swapped"),
+                meta_features=("tokens", "loss_weights", "swapped", "counts"),
             )
         )
 
@@ -160,6 +161,7 @@ class _PackedRowsIterator(grain.DatasetIterator):
             "positions_BxL": row["targets_positions"],
             "swapped_BxL": row["swapped"],
             "component_B": np.int32(self._component),
+            "counts": np.sum(row["counts"], axis=0),
         }
 
     def get_state(self) -> dict[str, Any]:
@@ -172,7 +174,7 @@ class _PackedRowsIterator(grain.DatasetIterator):
 class TokenMixture(grain.IterDataset):
     """Interleaves components so that their shares of *tokens* keep to `rates`, always to within a row.
 
-    The component furthest behind its share goes next.
+    The component furthest behind its share goes next. Tokens and counts given out so far are state.
     """
 
     def __init__(self, components: Sequence[grain.IterDataset], rates: Sequence[float], length: int, phase: float):
@@ -194,21 +196,25 @@ class _TokenMixtureIterator(grain.DatasetIterator):
         super().__init__(components)
         self._rates, self._owed = rates, owed
         self._tokens = np.zeros(len(rates), np.int64)
+        self._counts = np.zeros((len(rates), len(COUNTS)), np.int64)
 
     def __next__(self) -> dict[str, np.ndarray]:
         behind = self._rates * self._tokens.sum() - self._tokens + self._owed
         component = int(behind.argmax())
         row = next(self._parents[component])
         self._tokens[component] += np.count_nonzero(row["segments_BxL"])
+        self._counts[component] += row.pop("counts")
         return row
 
     def get_state(self) -> dict[str, Any]:
         return {
             "tokens": self._tokens.tolist(),
+            "counts": self._counts.tolist(),
             "components": [parent.get_state() for parent in self._parents],
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
         self._tokens = np.array(state["tokens"], np.int64)
+        self._counts = np.array(state["counts"], np.int64)
         for parent, parent_state in zip(self._parents, state["components"], strict=True):
             parent.set_state(parent_state)

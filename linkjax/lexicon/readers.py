@@ -18,7 +18,7 @@ _SPACES = re.compile(r"\s+")
 def read_lexicon(path: str | pathlib.Path) -> Lexicon:
     """Reads and cleans a bilingual word list, one pair a line, English first.
 
-    The separator is a tab if any line has one, else the first space of a line (MUSE's layout). Each
+    The separator is a tab if any line has one, else space between two words (MUSE's layout). Each
     cleaning step that did something is counted in `Lexicon.cleaning`.
 
     Raises:
@@ -26,8 +26,11 @@ def read_lexicon(path: str | pathlib.Path) -> Lexicon:
     """
     path = pathlib.Path(path)
     lines = [line for line in _read_text(path).splitlines() if line.strip()]
-    separator = "\t" if any("\t" in line for line in lines) else " "
-    lexicon = clean_pairs(line.partition(separator)[::2] for line in lines)
+    if any("\t" in line for line in lines):
+        pairs = [line.partition("\t")[::2] for line in lines]
+    else:
+        pairs = [tuple(words) if len(words := line.split()) == 2 else (line, "") for line in lines]
+    lexicon = clean_pairs(pairs)
     if not lexicon.entries:
         raise UserError(
             f"lexicon {path} has no usable line among {len(lines)}: expected 'english<TAB>translation' lines."
