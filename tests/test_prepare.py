@@ -1,0 +1,129 @@
+import hashlib
+import json
+import subprocess
+import sys
+
+import pytest
+
+from linkjax.config import load_config
+from linkjax.data.prepared import Prepared, read_statistics, write_statistics
+from linkjax.errors import UserError
+from linkjax.lexicon import WordStatistics
+from linkjax.prepare import prepare
+from tasks.text_files import LocalTextSettings
+from tasks.world import World
+from tests.conftest import ROOT
+
+
+def tiny():
+    return load_config(str(ROOT / "configs/base.py:cpu"))
+
+
+def contents(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_same_config_gives_the_same_bytes(tmp_path):
+    for name in ("one", "two"):
+        prepare(tiny(), tmp_path / name)
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+
+
+def test_manifest_tells_what_is_there(toy):
+    world = World()
+    english, target = toy.components
+    assert [english["name"], target["name"]] == ["toy_world_english", "toy_world_target"]
+    assert [english["language"], target["language"]] == ["en", "qaa"]
+    assert [english["rate"], target["rate"]] == [0.9, 0.1]
+    assert [step["operation"] for step in english["operations"]] == ["lexical_substitution", "tokenize", "append_eos"]
+    assert [step["operation"] for step in target["operations"]] == ["tokenize", "append_eos"]
+    for component, language in ((english, "en"), (target, "qaa")):
+        texts = world.sentences(language, "train")
+        assert component["documents"] == len(texts)
+        assert component["bytes"] == sum(len(text.encode()) for text in texts)
+        assert component["tokens"] == sum(len(toy.tokenizer.encode(text)) + 1 for text in texts)
+        assert sorted(document.text for document in toy.documents(component)) == sorted(texts)
+        assert [document.text for document in toy.heldout(component)] == world.sentences(language, "heldout")
+        assert 1 < component["heldout"]["byte_trigram_bits_per_byte"] < 2
+    for name, about in toy.manifest["files"].items():
+        data = (toy.folder / name).read_bytes()
+        assert about == {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    assert set(toy.manifest["files"]) | {"manifest.json"} == set(contents(toy.folder))
+    assert toy.manifest["lexicon"]["sha256"] == toy.lexicon.fingerprint
+
+
+def test_word_statistics_count_both_texts(toy):
+    world = World()
+    english = " ".join(world.sentences("en", "train")).replace(".", "").lower().split()
+    target = " ".join(world.sentences("qaa", "train")).replace(".", "").lower().split()
+    for word in ("anna", "keeps", "violin"):
+        translation = toy.lexicon.entries[word][0]
+        assert toy.statistics[word] == WordStatistics(
+            english.count(word), target.count(translation), len(toy.tokenizer.encode(translation))
+        )
+
+
+def test_statistics_read_back(tmp_path):
+    statistics = {"a": WordStatistics(1, 2, 1.5), "ä": WordStatistics(0, 0, 3.0)}
+    write_statistics(statistics, tmp_path / "s.tsv")
+    assert read_statistics(tmp_path / "s.tsv") == statistics
+
+
+def test_a_failure_on_the_way_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr("linkjax.prepare.write_lexicon", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        prepare(tiny(), tmp_path / "deep" / "er" / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_kill_left_is_not_taken_for_a_folder(tmp_path):
+    left = tmp_path / ".out.partial"
+    (left / "documents").mkdir(parents=True)
+    (left / "documents" / "stale.arrayrecord").write_bytes(b"x")
+    prepare(tiny(), tmp_path / "out")
+    assert not left.exists()
+    assert "documents/stale.arrayrecord" not in contents(tmp_path / "out")
+    with pytest.raises(UserError, match="exists already"):
+        prepare(tiny(), tmp_path / "out")
+
+
+def test_foreign_folders_are_refused(tmp_path, toy_folder):
+    with pytest.raises(UserError, match="not a prepared folder"):
+        Prepared(tmp_path)
+    (tmp_path / "manifest.json").write_text(json.dumps({"format": 99}))
+    with pytest.raises(UserError, match="has format 99"):
+        Prepared(tmp_path)
+
+
+def test_a_tokenizer_can_be_given(tmp_path, toy_folder):
+    config = tiny()
+    config.tokenizer.path = str(toy_folder / "tokenizer.model")
+    prepare(config, tmp_path / "out")
+    assert (tmp_path / "out/tokenizer.model").read_bytes() == (toy_folder / "tokenizer.model").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("bad", "says"),
+    [
+        ({"english": ""}, "english is not given"),
+        ({"document": "page"}, "line or file"),
+        ({"target_rate": 1.0}, "target_rate is 1.0"),
+        ({"heldout_share": -0.1}, "heldout_share"),
+        ({"target_language": "en"}, "target_language is 'en'"),
+    ],
+    ids=str,
+)
+def test_impossible_local_texts_are_refused(bad, says):
+    good = {"english": "a", "target": "b", "target_language": "sw", "lexicon": "c"}
+    with pytest.raises(UserError, match=says):
+        LocalTextSettings(**{**good, **bad})
+
+
+def test_verses_are_split_by_book_without_overlap(tmp_path):
+    (tmp_path / "v.tsv").write_text(
+        "MAT.1.1\tone two three four five six\nJOH.1.1\tseven two three four five six\nJOH.1.2\tquite another one\n"
+    )
+    arguments = [ROOT / "tools/split_verses.py", tmp_path / "v.tsv", "--heldout=JOH", f"--out={tmp_path}/out"]
+    done = subprocess.run([sys.executable, *map(str, arguments)], check=True, capture_output=True, text=True)
+    assert "1 verses to train on, 1 held out, 1 dropped as seen" in done.stdout
+    assert (tmp_path / "out/heldout.txt").read_text() == "quite another one\n"
