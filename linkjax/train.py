@@ -45,6 +45,8 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> dict[str,
     """Runs to the end and returns the summary that is also in `workdir/summary.json`."""
     ### Settings and folders
     settings = configs.run_settings(config)
+    if jax.process_count() > 1:
+        raise UserError(f"there are {jax.process_count()} JAX processes: a run takes one process so far.")
     mesh = make_mesh(settings.mesh)
     rows_divide(mesh, settings.batch_size, settings.sequence_length)
     if (workdir / "summary.json").exists():
@@ -75,11 +77,13 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> dict[str,
     suite = Suite(prepared, settings.sequence_length, settings.batch_size)
     checkpoints = Checkpoints(workdir / "checkpoints", settings.keep_checkpoints)
     restored = checkpoints.restore_newest(trainer.abstract)
-    state, start, states = trainer.initialise(settings.seed), 0, {}
     if restored:
+        _check_same_data(restored.run, prepared)
         state, start = restored.state, restored.step
         states = {int(shard): position for shard, position in restored.data["shards"].items()}
         print(f"going on from step {start} of {settings.steps}", file=sys.stderr)
+    else:
+        state, start, states = trainer.initialise(settings.seed), 0, {}
     stream = Stream(prepared, stream_settings, states=states, workers=settings.workers)
     workdir.mkdir(parents=True, exist_ok=True)
     (workdir / "config.json").write_text(configs.to_json(config))
@@ -161,6 +165,15 @@ def _check_unchanged(config: ml_collections.ConfigDict, workdir: pathlib.Path) -
         raise UserError(f"{workdir} was begun with other settings: {differences}. Choose another --workdir.")
 
 
+def _check_same_data(run: dict[str, Any], prepared: Prepared) -> None:
+    """A checkpoint's data position means something on the data it was made on, and on no other."""
+    if run["data_sha256"] != prepared.fingerprint:
+        raise UserError(
+            f"{prepared.folder} is not the prepared folder that this run was begun on (its files' hashes differ):"
+            " name that one in --config.data, or choose another --workdir."
+        )
+
+
 def _readable(metrics: dict[str, Any], prepared: Prepared) -> dict[str, float]:
     """Metrics of a step by name: means over kinds of tokens, components joined by language."""
     sums = {kind: (float(total), int(count)) for kind, (total, count) in metrics["sums"].items()}
@@ -187,6 +200,7 @@ def _run_record(config: ml_collections.ConfigDict, prepared: Prepared) -> dict[s
         "jax": jax.__version__,
         "vocabulary_size": len(prepared.tokenizer),
         "components": [component["name"] for component in prepared.components],
+        "data_sha256": prepared.fingerprint,
         "tokenizer_sha256": manifest["files"]["tokenizer.model"]["sha256"],
         "lexicon_sha256": manifest["lexicon"] and manifest["lexicon"]["sha256"],
     }

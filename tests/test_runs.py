@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -197,6 +198,13 @@ def test_other_settings_in_an_unfinished_run_are_refused(tmp_path, toy_folder):
     (workdir / "summary.json").unlink()
     done = run("train", *base, "--config.link.ratio=0.25", code=2)
     assert "link.ratio was 0.5 and is 0.25" in done.stderr
+    other = tmp_path / "other"
+    shutil.copytree(toy_folder, other)
+    manifest = json.loads((other / "manifest.json").read_text())
+    manifest["files"]["tokenizer.model"]["sha256"] = "0"
+    (other / "manifest.json").write_text(json.dumps(manifest))
+    done = run("train", *base, f"--config.data={other}", code=2)
+    assert "not the prepared folder that this run was begun on" in done.stderr
     run("train", *base, "--config.workers=1")
 
 

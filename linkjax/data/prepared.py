@@ -10,6 +10,7 @@ evaluation/NAME.jsonl    items to rank
 """
 
 import functools
+import hashlib
 import json
 import pathlib
 from collections.abc import Iterable
@@ -46,6 +47,11 @@ class Prepared:
     @property
     def languages(self) -> list[str]:
         return list(dict.fromkeys(component["language"] for component in self.components))
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over the hashes of all files: equal for equal data, wherever the folder is."""
+        return hashlib.sha256(json.dumps(self.manifest["files"], sort_keys=True).encode()).hexdigest()
 
     def yardsticks(self) -> dict[str, dict[str, float | None]]:
         """What scores are read against: chance by metric, a byte trigram's bits per byte by language."""
