@@ -90,6 +90,8 @@ def section(config: ml_collections.ConfigDict, kind: type):
     """A settings dataclass from a config; keys it does not have are left out."""
     values = {}
     for field in dataclasses.fields(kind):
+        if field.name not in config:
+            raise UserError(f"the config has no '{field.name}': build it with linkjax.config.run_config.")
         value = config[field.name]
         values[field.name] = section(value, field.type) if dataclasses.is_dataclass(field.type) else value
     return kind(**values)
@@ -193,6 +195,8 @@ def load_config(path: str) -> ml_collections.ConfigDict:
     spec = importlib.util.spec_from_file_location("linkjax_config_file", file)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    if not hasattr(module, "get_config"):
+        raise UserError(f"config file '{file}' has no get_config().")
     return module.get_config(*([argument] if argument else [])).lock()
 
 

@@ -1,5 +1,6 @@
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 
@@ -93,6 +94,11 @@ def test_foreign_folders_are_refused(tmp_path, toy_folder):
     (tmp_path / "manifest.json").write_text(json.dumps({"format": 99}))
     with pytest.raises(UserError, match="has format 99"):
         Prepared(tmp_path)
+    cut = tmp_path / "cut"
+    shutil.copytree(toy_folder, cut)
+    (cut / "lexicon.tsv").write_bytes((cut / "lexicon.tsv").read_bytes()[:-1])
+    with pytest.raises(UserError, match=r"lexicon\.tsv is missing or has not"):
+        Prepared(cut)
 
 
 def test_a_tokenizer_can_be_given(tmp_path, toy_folder):

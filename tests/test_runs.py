@@ -215,6 +215,8 @@ def test_other_settings_in_an_unfinished_run_are_refused(tmp_path, toy_folder):
         (["--config.link.ratoi=0.5"], "did you mean 'config.link.ratio'?"),
         (["--config.link.ratio=much"], "could not convert string to float: 'much'"),
         (["--config=nowhere.py"], "config file 'nowhere.py' does not exist"),
+        (["--config=configs/studies/toy_link.py"], "the config has no 'steps'"),
+        (["--config=tests/conftest.py"], "has no get_config()"),
         (["--wrkdir=x"], "did you mean 'workdir'?"),
         (["steps=3"], "unexpected argument 'steps=3'"),
         (["--config.virtual_shards=3"], "not a multiple of virtual_shards 3"),

@@ -39,6 +39,10 @@ class Prepared:
             raise UserError(
                 f"{folder} has format {self.manifest.get('format')}, this version reads {FORMAT}: prepare it again."
             )
+        for name, about in self.manifest["files"].items():
+            path = folder / name
+            if not path.is_file() or path.stat().st_size != about["bytes"]:
+                raise UserError(f"{path} is missing or has not {about['bytes']} bytes: prepare the folder again.")
 
     @property
     def components(self) -> list[dict]:
