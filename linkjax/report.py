@@ -46,6 +46,8 @@ def table(summary: Mapping[str, Any]) -> str:
         if name.startswith("tokens/"):
             component = name.partition("/")[2]
             rows.append((f"tokens {component}", f"{value:,}", f"{summary[f'passes/{component}']:.1f} passes"))
+    if not rows:
+        return "  nothing was measured: there are no evaluation tasks and no held-out text"
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     return "\n".join(f"  {row[0]:<{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]}".rstrip() for row in rows)
 

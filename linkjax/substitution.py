@@ -44,8 +44,8 @@ class LinkSettings:
                 raise UserError(f"link.{name} is {value}, but it is a share: choose a value from 0 to 1.")
         for name in ("max_swaps_per_sentence", "seed"):
             value = getattr(self, name)
-            if value < 0:
-                raise UserError(f"link.{name} is {value}: choose 0 or more.")
+            if not 0 <= value < 2**31:
+                raise UserError(f"link.{name} is {value}: choose 0 or more, below 2^31.")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,13 +2,12 @@
 
 import dataclasses
 import glob
-import gzip
 import pathlib
-import zlib
 from collections.abc import Iterator, Sequence
 
 from linkjax.data.documents import document_id
 from linkjax.errors import UserError
+from linkjax.files import open_text
 from linkjax.settings import setting
 
 
@@ -51,25 +50,26 @@ class LocalText:
     heldout_share: float
 
     def documents(self, split: str) -> Iterator[str]:
-        if self.heldout_files:
-            yield from self._read(self.files if split == "train" else self.heldout_files)
-            return
-        for text in self._read(self.files):
-            heldout = document_id(self.name, text.encode()) < self.heldout_share * 2**64
-            if heldout == (split == "heldout"):
-                yield text
+        """Documents with something in them. A text that is held out is nowhere in training, whatever the file."""
+        if not self.heldout_files:
+            for text in self._read(self.files):
+                if (self._id(text) < self.heldout_share * 2**64) == (split == "heldout"):
+                    yield text
+        elif split == "heldout":
+            yield from self._read(self.heldout_files)
+        else:
+            heldout = {self._id(text) for text in self._read(self.heldout_files)}
+            yield from (text for text in self._read(self.files) if self._id(text) not in heldout)
+
+    def _id(self, text: str) -> int:
+        return document_id(self.name, text.encode())
 
     def _read(self, files: Sequence[pathlib.Path]) -> Iterator[str]:
-        """Documents with something in them; a document of one line has no line end."""
+        """A document of one line has no line end."""
         for path in files:
-            try:
-                with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8-sig") as file:
-                    texts = (line.rstrip("\r\n") for line in file) if self.document == "line" else (file.read(),)
-                    yield from (text for text in texts if text.strip())
-            except UnicodeDecodeError as error:
-                raise UserError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}.") from error
-            except (OSError, EOFError, zlib.error) as error:
-                raise UserError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
+            with open_text(path) as file:
+                texts = (line.rstrip("\r\n") for line in file) if self.document == "line" else (file.read(),)
+                yield from (text for text in texts if text.strip())
 
 
 def find_files(patterns: str, name: str) -> tuple[pathlib.Path, ...]:

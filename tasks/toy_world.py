@@ -5,6 +5,7 @@ the mixture `toy_world` of both, and the evaluation task `toy_world_facts`. `reg
 """
 
 import functools
+import hashlib
 import pathlib
 import tempfile
 
@@ -47,8 +48,10 @@ def configure(config) -> None:
 
 def _write_lexicon(world: World) -> str:
     """Writes the world's word list as a TSV file like any user's and returns its path."""
-    path = pathlib.Path(tempfile.mkdtemp(prefix="linkjax-toy-world-")) / "lexicon.tsv"
-    path.write_text("".join(f"{source}\t{target}\n" for source, target in world.lexicon_pairs), encoding="utf-8")
+    text = "".join(f"{source}\t{target}\n" for source, target in world.lexicon_pairs).encode()
+    path = pathlib.Path(tempfile.gettempdir()) / f"linkjax-toy-world-{hashlib.sha256(text).hexdigest()[:16]}.tsv"
+    if not path.exists() or path.read_bytes() != text:
+        path.write_bytes(text)
     return str(path)
 
 

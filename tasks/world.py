@@ -180,12 +180,12 @@ class WorldSettings:
     """Settings of the made-up world."""
 
     seed: int = setting(0, "seed of the facts and of the target language's words")
-    subjects: int = setting(80, "people in the world; a multiple of 8, 24 to 120")
+    subjects: int = setting(80, "people in the world; a multiple of 8, 24 to 112")
     shared_names: float = setting(0.0, "share of the people whose name is the same in both languages")
 
     def __post_init__(self):
         if self.subjects % VALUES_PER_RELATION or not 24 <= self.subjects <= len(_SUBJECTS):
-            raise UserError(f"world.subjects is {self.subjects}: choose a multiple of 8 from 24 to 120.")
+            raise UserError(f"world.subjects is {self.subjects}: choose a multiple of 8 from 24 to 112.")
         if not 0 <= self.shared_names <= 1:
             raise UserError(f"world.shared_names is {self.shared_names}: it is a share, choose from 0 to 1.")
         if self.seed < 0:

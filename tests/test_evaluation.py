@@ -161,6 +161,12 @@ def test_suite_measures_the_folder(toy, score_rows):
     assert metrics["bits_per_byte/qaa"] == pytest.approx(expected)
 
 
+def test_a_token_across_prompt_and_ending_is_scored(toy):
+    item = {"prompt": "Anna ", "choices": ["keeps.", "plays."], "id": "i", "answer": 1, "group": "g", "cluster": "c"}
+    (record,) = Ranking([item], toy.tokenizer, 64, 4).score(oracle([item], toy.tokenizer))
+    assert record["correct"]
+
+
 def test_items_longer_than_a_row_are_named(toy):
     item = {"id": "long", "prompt": "Anna " * 100, "choices": [" a", " b"], "answer": 0, "group": "g", "cluster": "c"}
     with pytest.raises(UserError, match="item long has"):

@@ -34,6 +34,19 @@ def test_reads_muse_spaces_and_gz_and_keeps_sense_order(tmp_path):
     assert read_lexicon(path).entries == {"bank": ("Ufer", "Kreditinstitut")}
 
 
+def test_further_columns_are_left_out_and_a_stray_tab_decides_nothing(tmp_path):
+    path = write(tmp_path / "x", "dog\tmbwa\tnoun\ncat\tpaka\t0.93\n")
+    assert read_lexicon(path).entries == {"dog": ("mbwa",), "cat": ("paka",)}
+    path = write(tmp_path / "y", "dog mbwa\ncat paka\nwater\tmaji\n")
+    assert read_lexicon(path).entries == {"dog": ("mbwa",), "cat": ("paka",), "water": ("maji",)}
+
+
+def test_cleaning_is_done_once_and_for_all(tmp_path):
+    lexicon = clean_pairs([("Ǆ (a (b) c)", "x (y (z))"), ("J\u030c", "hacek"), ("to run", "kimbia")])
+    write_lexicon(lexicon, tmp_path / "out.tsv")
+    assert read_lexicon(tmp_path / "out.tsv").fingerprint == lexicon.fingerprint
+
+
 def test_decomposed_letters_become_one(tmp_path):
     assert read_lexicon(write(tmp_path / "x", "bear\tBa\u0308r\n")).entries == {"bear": ("Bär",)}
 
@@ -47,7 +60,7 @@ def test_written_lexicon_reads_back_with_the_same_fingerprint(tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "says"),
-    [(None, "No such file"), (b"", "no usable line"), (b"dog\n", "no usable line"), (b"d\xff\tx\n", "line 1")],
+    [(None, "No such file"), (b"", "no usable line"), (b"dog\n", "no usable line"), (b"d\xff\tx\n", "not UTF-8")],
 )
 def test_unusable_files_are_named(tmp_path, content, says):
     path = tmp_path / "bad.tsv"

@@ -11,7 +11,7 @@ from linkjax.data.prepared import Prepared, read_statistics, write_statistics
 from linkjax.errors import UserError
 from linkjax.lexicon import WordStatistics
 from linkjax.prepare import prepare
-from tasks.text_files import LocalTextSettings
+from tasks.text_files import LocalText, LocalTextSettings, find_files
 from tasks.world import World
 from tests.conftest import ROOT
 
@@ -123,6 +123,18 @@ def test_impossible_local_texts_are_refused(bad, says):
     good = {"english": "a", "target": "b", "target_language": "sw", "lexicon": "c"}
     with pytest.raises(UserError, match=says):
         LocalTextSettings(**{**good, **bad})
+
+
+def test_what_is_held_out_is_nowhere_in_training(tmp_path):
+    (tmp_path / "a.txt").write_text("one\ntwo\nthree\n")
+    (tmp_path / "heldout.txt").write_text("two\nfour\n")
+    files = find_files(f"{tmp_path}/*.txt", "t")
+    text = LocalText("t", files, (tmp_path / "heldout.txt",), "line", 0.0)
+    assert sorted(text.documents("train")) == ["one", "three"]
+    assert sorted(text.documents("heldout")) == ["four", "two"]
+    by_share = LocalText("t", files * 2, (), "line", 0.5)
+    assert set(by_share.documents("train")).isdisjoint(by_share.documents("heldout"))
+    assert len(list(by_share.documents("train"))) + len(list(by_share.documents("heldout"))) == 10
 
 
 def test_verses_are_split_by_book_without_overlap(tmp_path):

@@ -89,6 +89,12 @@ def test_foreign_special_ids_are_refused(tmp_path):
     )
     with pytest.raises(UserError, match=r"needs \(0, 1, 2\)"):
         Tokenizer.load(tmp_path / "m.model")
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(TEXT), model_prefix=str(tmp_path / "t5"), vocab_size=400, hard_vocab_limit=False,
+        minloglevel=2, pad_id=0, eos_id=1, unk_id=2, bos_id=-1,
+    )  # fmt: skip
+    with pytest.raises(UserError, match="identity normaliser"):
+        Tokenizer.load(tmp_path / "t5.model")
     (tmp_path / "junk.model").write_bytes(b"junk")
     with pytest.raises(UserError, match=r"junk\.model"):
         Tokenizer.load(tmp_path / "junk.model")

@@ -3,7 +3,7 @@
     python tools/split_verses.py new_testament.tsv --heldout=JOH,ACT,ROM,HEB,1CO --out=sw
 
 Writes OUT/train.txt and OUT/heldout.txt, a verse a line. A held-out verse that shares five words in a row
-with training is dropped, so that held-out means unseen.
+with training, or a shorter one that is there as a whole, is dropped: held-out means unseen.
 """
 
 import argparse
@@ -21,7 +21,11 @@ def main() -> None:
     arguments = parser.parse_args()
     books = set(arguments.heldout.split(","))
     train, heldout = [], []
-    for line in arguments.verses.read_text(encoding="utf-8").splitlines():
+    try:
+        lines = arguments.verses.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        sys.exit(f"error: {arguments.verses} cannot be read: {error}.")
+    for line in lines:
         place, _, text = line.partition("\t")
         (heldout if place.partition(".")[0] in books else train).append(text)
     seen = {window for text in train for window in _windows(text)}
@@ -36,7 +40,7 @@ def main() -> None:
 
 def _windows(text: str) -> set[tuple[str, ...]]:
     words = text.lower().split()
-    return {tuple(words[start : start + _WINDOW]) for start in range(len(words) - _WINDOW + 1)}
+    return {tuple(words[start : start + _WINDOW]) for start in range(max(len(words) - _WINDOW, 0) + 1)}
 
 
 if __name__ == "__main__":

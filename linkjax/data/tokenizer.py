@@ -14,6 +14,7 @@ from linkjax.substitution import Span
 
 PAD, EOS, UNK = 0, 1, 2  # SeqIO's packer drops real tokens where id 0 is one
 _CACHED_WORDS = 2_000_000
+_PROBE = "ﬁve  spaces\tＡ 語\U0001f98a "  # what a normaliser would change, and what is in no small vocabulary
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,6 +78,11 @@ class Tokenizer:
         if found != (PAD, EOS, UNK):
             raise UserError(f"the tokenizer has pad, EOS, UNK ids {found}; LinkJAX needs (0, 1, 2).")
         self._space = self._processor.piece_to_id("▁")
+        if self._processor.decode(self._processor.encode(_PROBE)) != _PROBE:
+            raise UserError(
+                "the tokenizer does not give a text back as it was: LinkJAX needs the identity normaliser"
+                " (extra spaces kept) and byte fallback."
+            )
         self._words: dict[str, list[int]] = {}
 
     def __reduce__(self):

@@ -20,14 +20,12 @@ def trigram_bits_per_byte(train: Iterable[str], heldout: Iterable[str]) -> float
     uniform = np.full(256, 1 / 256)
     first = _witten_bell(unigrams, uniform)
     second = _witten_bell(bigrams, first)
+    contexts, followers = trigrams.sum(2), (trigrams > 0).sum(2)
     bits, size = 0.0, 0
     for text in heldout:
         a, b, c = _windows(text)
-        counts = trigrams[a, b]
-        seen, kinds = counts.sum(-1), (counts > 0).sum(-1)
-        lower = second[b, c]
-        weight = np.maximum(seen + kinds, 1)
-        share = np.where(seen == 0, lower, (trigrams[a, b, c] + kinds * lower) / weight)
+        seen, kinds, lower = contexts[a, b], followers[a, b], second[b, c]
+        share = np.where(seen == 0, lower, (trigrams[a, b, c] + kinds * lower) / np.maximum(seen + kinds, 1))
         bits -= float(np.log2(share).sum())
         size += len(c)
     return bits / size if size else float("nan")

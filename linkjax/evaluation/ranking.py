@@ -1,5 +1,6 @@
 """Rank classification: which of a question's endings does the model find most likely?"""
 
+import os
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,8 +13,8 @@ from linkjax.evaluation.scoring import PackedSequences, ScoreRows
 class Ranking:
     """The items of one evaluation task, packed once.
 
-    An ending's score is its summed log-probability given the prompt; the prompt's ids are those it has
-    in the whole sentence.
+    An ending's score is its summed log-probability given the prompt. Prompt and ending are tokenized as one
+    text; where a token spans both, it is scored.
     """
 
     def __init__(self, items: Sequence[dict], tokenizer: Tokenizer, length: int, rows_per_batch: int):
@@ -21,9 +22,10 @@ class Ranking:
         self._sizes = [len(item["choices"]) for item in items]
         sequences = []
         for item in items:
-            given = len(tokenizer.encode(item["prompt"]))
+            prompt = tokenizer.encode(item["prompt"])
             for choice in item["choices"]:
                 ids = tokenizer.encode(item["prompt"] + choice)
+                given = len(os.path.commonprefix([prompt, ids[:-1]]))  # the last id is always scored
                 if len(ids) > length:
                     raise UserError(
                         f"evaluation item {item['id']} has {len(ids)} tokens, more than sequence_length {length}."

@@ -1,14 +1,13 @@
 """Word lists from disk: `english<TAB>target` lines, or MUSE's `english target`; `.gz` too."""
 
 import collections
-import gzip
 import pathlib
 import re
 import unicodedata
-import zlib
 from collections.abc import Iterable, Iterator
 
 from linkjax.errors import UserError
+from linkjax.files import open_text
 from linkjax.lexicon.lexicon import Lexicon
 
 _NOTE = re.compile(r"\s*[(\[][^()\[\]]*[)\]]\s*")
@@ -18,16 +17,18 @@ _SPACES = re.compile(r"\s+")
 def read_lexicon(path: str | pathlib.Path) -> Lexicon:
     """Reads and cleans a bilingual word list, one pair a line, English first.
 
-    The separator is a tab if any line has one, else space between two words (MUSE's layout). Each
-    cleaning step that did something is counted in `Lexicon.cleaning`.
+    The separator is a tab where most lines have one (columns after the second are left out), else the
+    space between two words (MUSE's layout). Each cleaning step is counted in `Lexicon.cleaning`.
 
     Raises:
       UserError: the file is missing, not UTF-8 text, or has no usable line.
     """
     path = pathlib.Path(path)
-    lines = [line for line in _read_text(path).splitlines() if line.strip()]
-    if any("\t" in line for line in lines):
-        pairs = [line.partition("\t")[::2] for line in lines]
+    with open_text(path) as file:
+        lines = [line for line in file.read().splitlines() if line.strip()]
+    tabs = sum("\t" in line for line in lines)
+    if 2 * tabs > len(lines):
+        pairs = [tuple((*line.split("\t"), "")[:2]) for line in lines]
     else:
         pairs = [tuple(words) if len(words := line.split()) == 2 else (line, "") for line in lines]
     lexicon = clean_pairs(pairs)
@@ -51,7 +52,7 @@ def clean_pairs(pairs: Iterable[tuple[str, str]]) -> Lexicon:
     for raw_source, raw_target in pairs:
         counts["pairs read"] += 1
         source, target = (_clean_side(side, counts) for side in (raw_source, raw_target))
-        source = source.lower()
+        source = unicodedata.normalize("NFC", source.lower())
         if source.startswith("to ") and " " not in source[3:]:
             source = source[3:]
             counts["'to ' removed from an English verb"] += 1
@@ -71,7 +72,9 @@ def _clean_side(text: str, counts: collections.Counter[str]) -> str:
     """NFC, notes in brackets removed, `_` and `~` and runs of white space as one space."""
     composed = unicodedata.normalize("NFC", text)
     counts["recomposed (NFC)"] += composed != text
-    bare = _NOTE.sub(" ", composed)
+    bare = composed
+    while bare != (bare := _NOTE.sub(" ", bare)):  # brackets within brackets
+        pass
     counts["note in brackets removed"] += bare != composed
     return _SPACES.sub(" ", bare.replace("_", " ").replace("~", " ")).strip()
 
@@ -86,17 +89,3 @@ def _faults(source: str, target: str) -> Iterator[str]:
         yield "identical sides"
     if " " in source:
         yield "source of several words"
-
-
-def _read_text(path: pathlib.Path) -> str:
-    try:
-        data = path.read_bytes()
-        if path.suffix == ".gz":
-            data = gzip.decompress(data)
-        return data.decode("utf-8-sig")
-    except (OSError, EOFError, zlib.error) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UserError(f"lexicon {path} cannot be read: {reason}.") from error
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        raise UserError(f"lexicon {path} is not UTF-8 text (line {line}): convert it to UTF-8.") from error

@@ -32,7 +32,7 @@ class OptimizerSettings:
             if not 0 <= getattr(self, name) <= 1:
                 raise UserError(f"optimizer.{name} is {getattr(self, name)}: it is a share, choose from 0 to 1.")
         for name in ("learning_rate", "clip_norm"):
-            if getattr(self, name) <= 0:
+            if not 0 < getattr(self, name) < float("inf"):
                 raise UserError(f"optimizer.{name} is {getattr(self, name)}: choose a positive number.")
 
 

@@ -162,7 +162,7 @@ class Trainer:
             "loss": report["cross_entropy"],
             "sums": report["sums"],
             "gradient_norm": norm,
-            "learning_rate": make_schedule(self.optimizer, self.steps)(state["step"]),
+            "learning_rate": make_schedule(self.optimizer, self.steps)(state["step"] - state["skipped"]),
             "skipped_steps": new_state["skipped"],
         }
         return new_state, metrics
