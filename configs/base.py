@@ -9,7 +9,7 @@ Variants: --config.link.ratio=0 (no LINK), --config.link.scramble=True (wrong pa
 
 import dataclasses
 
-from linkjax.config import run_config
+from linkjax.config import is_cpu_test, run_config
 from linkjax.data.tokenizer import TokenizerSettings
 from linkjax.model.sizes import SIZES
 from tasks.world import WorldSettings
@@ -19,12 +19,12 @@ def get_config(argument: str = ""):
     config = run_config(
         task_module="tasks.toy_world",
         mixture="toy_world",
-        evaluations=("toy_world_facts",),
+        evaluations="toy_world_facts",
         world=WorldSettings(),
         tokenizer=TokenizerSettings(kind="bpe", vocabulary_size=1536),
         model=SIZES["toy"],
     )
-    if argument == "cpu":
+    if is_cpu_test(argument):
         config.world = dataclasses.asdict(WorldSettings(subjects=24))
         config.steps, config.eval_every, config.checkpoint_every = 20, 10, 10
         config.batch_size, config.workers = 8, 0

@@ -35,7 +35,7 @@ class RunSettings:
     data: str = setting("", "prepared folder; made there when missing; empty = DIR/data in the run's folder")
     task_module: str = setting("tasks.toy_world", "Python module that registers the SeqIO tasks")
     mixture: str = setting("toy_world", "SeqIO mixture to train on; its rates are shares of tokens")
-    evaluations: tuple[str, ...] = setting((), "SeqIO evaluation tasks to rank")
+    evaluations: str = setting("", "SeqIO evaluation tasks to rank, separated by commas")
     lexicon: str = setting("", "bilingual word list, 'english<TAB>translation' lines; empty = the task's own")
     virtual_shards: int = setting(8, "independent streams the data is cut into; must divide the batch size")
     workers: int = setting(1, "processes that read, swap, tokenize and pack; 0 = in the training process")
@@ -54,8 +54,8 @@ class RunSettings:
             if getattr(self, name) < 1:
                 raise UserError(f"{name} is {getattr(self, name)}: choose 1 or more.")
         for name in ("seed", "data_seed", "workers"):
-            if getattr(self, name) < 0:
-                raise UserError(f"{name} is {getattr(self, name)}: choose 0 or more.")
+            if not 0 <= getattr(self, name) < 2**31:
+                raise UserError(f"{name} is {getattr(self, name)}: choose 0 or more, below 2^31.")
         if self.batch_size % self.virtual_shards:
             raise UserError(
                 f"batch_size {self.batch_size} is not a multiple of virtual_shards {self.virtual_shards}:"
@@ -79,6 +79,23 @@ def add_settings(config: ml_collections.ConfigDict, kind: type) -> None:
     for field in dataclasses.fields(kind):
         config[field.name] = field.default
         _HELP[field.name] = field.metadata["help"]
+
+
+def is_cpu_test(argument: str) -> bool:
+    """Whether a config's argument asks for the CPU-only test mode: `:cpu` after its name.
+
+    Raises:
+      UserError: it asks for something else.
+    """
+    if argument not in ("", "cpu"):
+        raise UserError(f"config argument ':{argument}' is not known: ':cpu' makes a tiny run.")
+    return argument == "cpu"
+
+
+def differences(before: ml_collections.ConfigDict, now: ml_collections.ConfigDict) -> dict[str, tuple[Any, Any]]:
+    """Dotted key -> (value before, value now) where they differ."""
+    old, new = dict(flatten(before)), dict(flatten(now))
+    return {key: (old.get(key), new.get(key)) for key in sorted(old | new) if old.get(key) != new.get(key)}
 
 
 def run_settings(config: ml_collections.ConfigDict) -> RunSettings:
@@ -123,8 +140,6 @@ def errors_as_sentences() -> Iterator[None]:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
-    except BrokenPipeError:  # `... --help | head`
-        sys.stdout = None
     except KeyboardInterrupt:
         print("stopped.", file=sys.stderr)
         sys.exit(130)
@@ -143,12 +158,15 @@ def main(run: Callable[..., None], doc: str, options: dict[str, tuple[str, str]]
         options = {"config": ("configs/base.py", "config file; ':cpu' after it = a tiny run"), **options}
         path = _config_argument(argv)
         if _asks_for_help(argv):
-            _print_help(doc, options)
-            if pathlib.Path(path.partition(":")[0]).is_file():
-                _print_settings(path)
+            with contextlib.suppress(BrokenPipeError):  # `... --help | head`
+                _print_help(doc, options)
+                if pathlib.Path(path.partition(":")[0]).is_file():
+                    _print_settings(path)
             return
-        if not pathlib.Path(path.partition(":")[0]).is_file():
-            raise UserError(f"config file '{path}' does not exist: --config takes a path such as configs/base.py.")
+        if path.endswith(".json"):
+            chosen = _parse(flags.FlagValues(), options, argv)
+            run(load_config(chosen.pop("config")), **chosen)
+            return
         known = [f"config.{key}" for key, _ in flatten(load_config(path))]
         for argument in argv[1:]:
             key = argument.lstrip("-").partition("=")[0]
@@ -189,9 +207,15 @@ def _parse(values: flags.FlagValues, options: dict[str, tuple[str, str]], argv: 
 def load_config(path: str) -> ml_collections.ConfigDict:
     """The config of a `.py` file, with its argument after a colon as in `configs/base.py:cpu`.
 
-    The file is Python and is run; a run's own `config.json` is data, see `from_json`.
+    A `.py` file is Python and is run; a `.json` file, such as a run's own `config.json`, is data.
     """
     file, _, argument = path.partition(":")
+    if not pathlib.Path(file).is_file():
+        raise UserError(f"config file '{file}' does not exist: --config takes a path such as configs/base.py.")
+    if file.endswith(".json"):
+        return from_json(pathlib.Path(file))
+    if not file.endswith(".py"):
+        raise UserError(f"config file '{file}' is neither .py nor .json.")
     spec = importlib.util.spec_from_file_location("linkjax_config_file", file)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

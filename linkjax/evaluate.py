@@ -16,6 +16,7 @@ from linkjax.data.prepared import Prepared
 from linkjax.errors import UserError
 from linkjax.evaluation.suite import Suite
 from linkjax.training.load import load
+from linkjax.training.sharding import rows_divide
 
 
 def run(checkpoint: str, data: str, tasks: str, out: str) -> None:
@@ -28,6 +29,7 @@ def run(checkpoint: str, data: str, tasks: str, out: str) -> None:
     for name in names:
         if name not in known:
             raise UserError(f"'{name}' is not in {prepared.folder}; it has: {', '.join(sorted(known)) or 'no tasks'}.")
+    rows_divide(model.trainer.mesh, model.settings.batch_size, model.settings.sequence_length)
     suite = Suite(prepared, model.settings.sequence_length, model.settings.batch_size, names, model.tokenizer)
 
     def score(rows):

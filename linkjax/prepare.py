@@ -8,7 +8,7 @@ machine: training on it needs neither TensorFlow nor SeqIO.
 
 import collections
 import contextlib
-import hashlib
+import dataclasses
 import importlib
 import itertools
 import json
@@ -30,8 +30,11 @@ from linkjax.data.pipeline import check_enough
 from linkjax.data.tokenizer import Tokenizer, train_tokenizer
 from linkjax.errors import UserError
 from linkjax.evaluation.byte_ngram import trigram_bits_per_byte
+from linkjax.files import fingerprint
 from linkjax.lexicon import Lexicon, WordStatistics, read_lexicon, write_lexicon
 from linkjax.substitution import WORD, LinkSettings, Substitution
+
+_HELDOUT_BYTES = 1_000_000  # of a component, so that evaluating as it goes stays cheap
 
 
 def prepare(config: ml_collections.ConfigDict, out: pathlib.Path) -> None:
@@ -46,14 +49,23 @@ def prepare(config: ml_collections.ConfigDict, out: pathlib.Path) -> None:
         raise UserError(f"{out} exists already: remove it or choose another --out.")
     tasks, rates, evaluations = _register(config, settings)
     created = [folder for folder in out.parents if not folder.exists()]
-    partial = out.with_name(f".{out.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{out.parent} cannot be made: {error.strerror}.") from error
+    for left in out.parent.glob(f".{out.name}.partial-*"):  # by processes that were killed
+        if not pathlib.Path(f"/proc/{left.name.rpartition('-')[2]}").exists():
+            shutil.rmtree(left, ignore_errors=True)
+    partial = out.with_name(f".{out.name}.partial-{os.getpid()}")
     try:
         for name in ("documents", "heldout", "evaluation"):
             (partial / name).mkdir(parents=True)
-        manifest = _fill(partial, settings, tasks, rates, evaluations)
+        manifest = _fill(partial, config, settings, tasks, rates, evaluations)
         (partial / prepared.MANIFEST).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
-        partial.rename(out)
+        try:
+            partial.rename(out)
+        except OSError as error:
+            raise UserError(f"{out} has been made by another process meanwhile: use that one.") from error
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         for folder in created:
@@ -75,25 +87,26 @@ def _register(config, settings):
         ) from error
     try:
         module = importlib.import_module(settings.task_module)
-    except ModuleNotFoundError as error:
-        if error.name and settings.task_module.startswith(error.name):
+    except (ModuleNotFoundError, TypeError, ValueError) as error:
+        if not isinstance(error, ModuleNotFoundError) or (error.name and settings.task_module.startswith(error.name)):
             raise UserError(
                 f"task_module '{settings.task_module}' is not a Python module that can be found."
             ) from error
         raise
     if hasattr(module, "configure"):
         module.configure(config)
-    for name in (settings.mixture, *settings.evaluations):
+    evaluations = list(filter(None, settings.evaluations.split(",")))
+    for name in (settings.mixture, *evaluations):
         if name not in {*seqio.TaskRegistry.names(), *seqio.MixtureRegistry.names()}:
             raise UserError(f"'{name}' is no task or mixture that {settings.task_module} registers.")
     mixture = seqio.get_mixture_or_task(settings.mixture)
     tasks = list(seqio.get_subtasks(mixture))
     weights = {task.name: mixture.get_rate(task) if hasattr(mixture, "get_rate") else 1.0 for task in tasks}
     rates = {name: weight / sum(weights.values()) for name, weight in weights.items()}
-    return tasks, rates, [seqio.get_mixture_or_task(name) for name in settings.evaluations]
+    return tasks, rates, [seqio.get_mixture_or_task(name) for name in evaluations]
 
 
-def _fill(folder: pathlib.Path, settings, tasks, rates, evaluations) -> dict:
+def _fill(folder: pathlib.Path, config, settings, tasks, rates, evaluations) -> dict:
     from linkjax.data import tasks as seqio_side
 
     substitutions = {task.name: seqio_side.online_steps(task) for task in tasks}
@@ -109,6 +122,7 @@ def _fill(folder: pathlib.Path, settings, tasks, rates, evaluations) -> dict:
         if not files:
             raise UserError(f"the corpus of '{task.name}' has no documents: check its files.")
         heldout = list(seqio_side.documents(task, "heldout")) if "heldout" in task.source.splits else []
+        heldout = list(_at_most(heldout, _HELDOUT_BYTES))
         prepared.write_jsonl((document._asdict() for document in heldout), folder / "heldout" / f"{task.name}.jsonl")
         operations = [{"operation": "lexical_substitution", "lexicon": "lexicon.tsv"} for _ in substitutions[task.name]]
         components.append(
@@ -151,17 +165,22 @@ def _fill(folder: pathlib.Path, settings, tasks, rates, evaluations) -> dict:
     return {
         "format": prepared.FORMAT,
         "linkjax": __version__,
+        "settings": _that_matter(config),
         "mixture": settings.mixture,
         "components": components,
         "evaluations": scores,
         "vocabulary_size": len(tokenizer),
         "lexicon": lexicon and {"entries": len(lexicon), "sha256": lexicon.fingerprint, "cleaning": lexicon.cleaning},
         "files": {
-            str(path.relative_to(folder)): {"bytes": path.stat().st_size, "sha256": _sha256(path)}
-            for path in sorted(folder.rglob("*"))
-            if path.is_file()
+            str(path.relative_to(folder)): fingerprint(path) for path in sorted(folder.rglob("*")) if path.is_file()
         },
     }
+
+
+def _that_matter(config: ml_collections.ConfigDict) -> dict:
+    """The settings that decide what is in the folder: those of the tasks, and of the run's own these few."""
+    own = {field.name for field in dataclasses.fields(configs.RunSettings)} - set(prepared.SETTINGS)
+    return {key: value for key, value in config.to_dict().items() if key not in own}
 
 
 def _lexicon(settings, substitutions) -> Lexicon | None:
@@ -186,7 +205,7 @@ def _tokenizer(folder: pathlib.Path, settings, corpora, lexicon: Lexicon | None,
 
     def texts() -> Iterator[str]:
         for name, corpus in corpora.items():
-            sample = list(_head(corpus, settings.tokenizer.train_bytes))
+            sample = list(_spread(corpus, settings.tokenizer.train_bytes))
             yield from (document.text for document in sample)
             if lexicon and name in swapped:
                 swap_all = Substitution(lexicon, LinkSettings(ratio=1.0))
@@ -197,7 +216,19 @@ def _tokenizer(folder: pathlib.Path, settings, corpora, lexicon: Lexicon | None,
     return Tokenizer.load(path)
 
 
-def _head(corpus: Iterable[Document], size: int) -> Iterator[Document]:
+def _at_most(documents: list[Document], size: int) -> Iterator[Document]:
+    """All documents, or those of the lowest ids (a fair draw) that fit into `size` bytes."""
+    if sum(len(document.text.encode()) for document in documents) <= size:
+        yield from documents
+        return
+    for document in sorted(documents):
+        size -= len(document.text.encode())
+        if size < 0:
+            return
+        yield document
+
+
+def _spread(corpus: Iterable[Document], size: int) -> Iterator[Document]:
     """Documents from all over the corpus, about `size` bytes."""
     total = sum(len(document.text.encode()) for document in corpus)
     step = max(1, -(-total // max(size, 1)))
@@ -243,7 +274,7 @@ def _counts(corpus: Iterable[Document], tokenizer: Tokenizer) -> dict[str, int]:
 
 def _yardstick(corpus: Iterable[Document], heldout: list[str]) -> float | None:
     """Byte-trigram bits per byte, from at most 20 MB of the corpus; None where nothing is held out."""
-    sample = _head(corpus, 20_000_000)
+    sample = _spread(corpus, 20_000_000)
     return trigram_bits_per_byte((document.text for document in sample), heldout) if heldout else None
 
 
@@ -271,20 +302,11 @@ def _progress(items: Iterable, label: str) -> Iterable:
     return tqdm(items, desc=label, unit=" documents", disable=not sys.stderr.isatty(), leave=False)
 
 
-def _sha256(path: pathlib.Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def run(config: ml_collections.ConfigDict, out: str, config_json: str) -> None:
+def run(config: ml_collections.ConfigDict, out: str) -> None:
     if not out:
         raise UserError("--out is missing: name the folder to write.")
-    prepare(configs.from_json(pathlib.Path(config_json)) if config_json else config, pathlib.Path(out))
+    prepare(config, pathlib.Path(out))
 
 
 if __name__ == "__main__":
-    options = {
-        "out": ("", "folder to write; must not exist"),
-        "config_json": ("", "a run's config.json, used in place of --config"),
-    }
-    configs.main(run, __doc__, options, sys.argv)
+    configs.main(run, __doc__, {"out": ("", "folder to write; must not exist")}, sys.argv)

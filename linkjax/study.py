@@ -7,6 +7,7 @@ In the folder: runs.csv (a row per arm, seed and evaluation), summary.json, curv
 """
 
 import csv
+import importlib.util
 import json
 import pathlib
 import subprocess
@@ -27,6 +28,11 @@ _BOOTSTRAP_DRAWS = 4000
 
 def study(config: ml_collections.ConfigDict, out: pathlib.Path) -> dict[str, Any]:
     """Runs what is missing and returns the summary: arm -> metric -> mean, interval, per seed."""
+    begun = out / "study.json"
+    if begun.exists() and (changed := configs.differences(configs.from_json(begun), config)):
+        raise UserError(f"{out} holds another study ({', '.join(changed)} differ): choose another --out.")
+    out.mkdir(parents=True, exist_ok=True)
+    begun.write_text(configs.to_json(config))
     runs = {}
     for seed in config.seeds:
         for arm, flags in config.arms.items():
@@ -94,21 +100,19 @@ def _evaluations(workdir: pathlib.Path) -> list[dict]:
 
 
 def _draw(runs: dict[tuple[str, int], pathlib.Path], metric: str, path: pathlib.Path) -> None:
-    try:
-        import matplotlib
-    except ModuleNotFoundError as error:
-        raise UserError("drawing the curves needs matplotlib: pip install 'linkjax[plot]', then run again.") from error
+    import matplotlib
+
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(figsize=(7, 4), layout="constrained")
     for arm in dict.fromkeys(arm for arm, _ in runs):
         curves = [_evaluations(workdir) for (name, _), workdir in runs.items() if name == arm]
-        steps = [0, *(record["step"] for record in curves[0])]
+        steps = [record["step"] for record in curves[0]]
         chance = json.loads((next(iter(runs.values())) / "summary.json").read_text())["chance"].get(
             metric.split("/")[0]
         )
-        values = np.array([[chance or np.nan, *(record[metric] for record in curve)] for curve in curves]) * 100
+        values = np.array([[record[metric] for record in curve] for curve in curves]) * 100
         (line,) = axes.plot(steps, values.mean(0), label=arm)
         axes.fill_between(steps, values.min(0), values.max(0), color=line.get_color(), alpha=0.2, linewidth=0)
     if chance:
@@ -146,6 +150,8 @@ def table(summary: dict[str, Any]) -> str:
 def run(config: ml_collections.ConfigDict, out: str) -> None:
     if not out:
         raise UserError("--out is missing: name the study's folder.")
+    if importlib.util.find_spec("matplotlib") is None:
+        raise UserError("drawing the curves needs matplotlib: pip install 'linkjax[plot]'.")
     if "arms" not in config:
         raise UserError("this config is not a study: choose one of configs/studies/.")
     print(table(study(config, pathlib.Path(out))))

@@ -32,12 +32,7 @@ from linkjax.training.metrics import MetricsLog, mean_of_last, read_metrics
 from linkjax.training.sharding import make_mesh, rows_divide
 from linkjax.training.step import Trainer
 
-_MAY_CHANGE = (
-    "workers",
-    "keep_checkpoints",
-    "checkpoint_every",
-    "data",
-)  # on resume, without changing the training
+_MAY_CHANGE = ("workers", "keep_checkpoints", "checkpoint_every", "data", "mesh")  # without changing the training
 _RECENT_STEPS = 50  # that the losses of summary.json are the mean of
 
 
@@ -45,20 +40,23 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> dict[str,
     """Runs to the end and returns the summary that is also in `workdir/summary.json`."""
     ### Settings and folders
     settings = configs.run_settings(config)
+    if workdir.exists() and not workdir.is_dir():
+        raise UserError(f"--workdir={workdir} is a file: name a folder.")
     if jax.process_count() > 1:
         raise UserError(f"there are {jax.process_count()} JAX processes: a run takes one process so far.")
     mesh = make_mesh(settings.mesh)
     rows_divide(mesh, settings.batch_size, settings.sequence_length)
+    _check_unchanged(config, workdir)
     if (workdir / "summary.json").exists():
         print(f"{workdir} holds a finished run:")
         return _read_json(workdir / "summary.json")
-    _check_unchanged(config, workdir)
     folder = pathlib.Path(settings.data) if settings.data else workdir / "data"
     if not folder.exists():
         _prepare(config, folder)
 
     ### Data, model, checkpoint
     prepared = Prepared(folder)
+    _check_prepared_so(config, prepared)
     trainer = Trainer(
         settings.model,
         settings.optimizer,
@@ -146,8 +144,10 @@ def _prepare(config: ml_collections.ConfigDict, folder: pathlib.Path) -> None:
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         file.write(configs.to_json(config))
         file.flush()
-        command = [sys.executable, "-m", "linkjax.prepare", f"--config_json={file.name}", f"--out={folder}"]
+        command = [sys.executable, "-m", "linkjax.prepare", f"--config={file.name}", f"--out={folder}"]
         code = subprocess.run(command, check=False).returncode
+    if code < 0:
+        raise UserError(f"preparing {folder} was ended by signal {-code}: start it again.")
     if code:
         sys.exit(code)  # it has said why
 
@@ -157,12 +157,29 @@ def _check_unchanged(config: ml_collections.ConfigDict, workdir: pathlib.Path) -
     path = workdir / "config.json"
     if not path.exists():
         return
-    before = dict(configs.flatten(configs.from_json(path)))
-    now = dict(configs.flatten(config))
-    changed = [key for key in sorted(before | now) if before.get(key) != now.get(key) and key not in _MAY_CHANGE]
+    changed = {
+        key: values
+        for key, values in configs.differences(configs.from_json(path), config).items()
+        if key.partition(".")[0] not in _MAY_CHANGE
+    }
     if changed:
-        differences = ", ".join(f"{key} was {before.get(key)!r} and is {now.get(key)!r}" for key in changed)
-        raise UserError(f"{workdir} was begun with other settings: {differences}. Choose another --workdir.")
+        raise UserError(f"{workdir} was begun with other settings: {_say(changed)}. Choose another --workdir.")
+
+
+def _check_prepared_so(config: ml_collections.ConfigDict, prepared: Prepared) -> None:
+    """A folder that was there before must be what the config asks for. What it leaves empty it does not ask for."""
+    before = configs.from_dict(prepared.manifest["settings"])
+    now = ml_collections.ConfigDict({key: value for key, value in config.items() if key in before})
+    changed = {key: values for key, values in configs.differences(before, now).items() if values[1] != ""}
+    if changed:
+        raise UserError(
+            f"{prepared.folder} was prepared with other settings: {_say(changed)}."
+            " Name another folder in --config.data, or give the settings it was prepared with."
+        )
+
+
+def _say(changed: dict[str, tuple[Any, Any]]) -> str:
+    return ", ".join(f"{key} was {before!r} and is {now!r}" for key, (before, now) in changed.items())
 
 
 def _check_same_data(run: dict[str, Any], prepared: Prepared) -> None:

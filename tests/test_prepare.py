@@ -78,7 +78,7 @@ def test_a_failure_on_the_way_leaves_nothing(tmp_path, monkeypatch):
 
 
 def test_what_a_kill_left_is_not_taken_for_a_folder(tmp_path):
-    left = tmp_path / ".out.partial"
+    left = tmp_path / ".out.partial-999999999"
     (left / "documents").mkdir(parents=True)
     (left / "documents" / "stale.arrayrecord").write_bytes(b"x")
     prepare(tiny(), tmp_path / "out")
@@ -97,7 +97,7 @@ def test_foreign_folders_are_refused(tmp_path, toy_folder):
     cut = tmp_path / "cut"
     shutil.copytree(toy_folder, cut)
     (cut / "lexicon.tsv").write_bytes((cut / "lexicon.tsv").read_bytes()[:-1])
-    with pytest.raises(UserError, match=r"lexicon\.tsv is missing or has not"):
+    with pytest.raises(UserError, match=r"lexicon\.tsv is missing or damaged"):
         Prepared(cut)
 
 

@@ -14,6 +14,7 @@ import pytest
 from linkjax.training.metrics import read_metrics
 
 ROOT = pathlib.Path(__file__).parent.parent
+WORLD = ["--config.world.subjects=80"]  # the prepared one's
 TIMES = ("tokens_per_second", "waiting_share")
 
 
@@ -164,7 +165,7 @@ def test_no_tensorflow_in_the_training_process(tmp_path):
 def test_killed_and_started_again_it_goes_on_exactly(tmp_path, toy_folder):
     def arguments(workdir):
         sizes = ["--config.steps=40", "--config.checkpoint_every=8", "--config.eval_every=20"]
-        return ["--config=configs/base.py:cpu", f"--config.data={toy_folder}", f"--workdir={workdir}", *sizes]
+        return ["--config=configs/base.py:cpu", *WORLD, f"--config.data={toy_folder}", f"--workdir={workdir}", *sizes]
 
     def losses(workdir):
         return [{k: v for k, v in record.items() if k not in TIMES} for record in read_metrics(workdir)]
@@ -193,15 +194,18 @@ def test_killed_and_started_again_it_goes_on_exactly(tmp_path, toy_folder):
 
 def test_other_settings_in_an_unfinished_run_are_refused(tmp_path, toy_folder):
     workdir = tmp_path / "run"
-    base = ["--config=configs/base.py:cpu", f"--config.data={toy_folder}", f"--workdir={workdir}"]
+    base = ["--config=configs/base.py:cpu", *WORLD, f"--config.data={toy_folder}", f"--workdir={workdir}"]
     run("train", *base)
     (workdir / "summary.json").unlink()
     done = run("train", *base, "--config.link.ratio=0.25", code=2)
     assert "link.ratio was 0.5 and is 0.25" in done.stderr
+    done = run("train", *base, "--config.world.seed=4", f"--workdir={tmp_path}/new", code=2)
+    assert "was prepared with other settings: world.seed was 0 and is 4" in done.stderr
+    assert not (tmp_path / "new").exists()
     other = tmp_path / "other"
     shutil.copytree(toy_folder, other)
     manifest = json.loads((other / "manifest.json").read_text())
-    manifest["files"]["tokenizer.model"]["sha256"] = "0"
+    manifest["components"][0]["rate"] = 0.5
     (other / "manifest.json").write_text(json.dumps(manifest))
     done = run("train", *base, f"--config.data={other}", code=2)
     assert "not the prepared folder that this run was begun on" in done.stderr
@@ -217,12 +221,15 @@ def test_other_settings_in_an_unfinished_run_are_refused(tmp_path, toy_folder):
         (["--config=nowhere.py"], "config file 'nowhere.py' does not exist"),
         (["--config=configs/studies/toy_link.py"], "the config has no 'steps'"),
         (["--config=tests/conftest.py"], "has no get_config()"),
+        (["--config=README.md"], "neither .py nor .json"),
+        (["--config=configs/base.py:cup"], "config argument ':cup' is not known"),
+        (["--config.link.seed=-1"], "link.seed is -1"),
         (["--wrkdir=x"], "did you mean 'workdir'?"),
         (["steps=3"], "unexpected argument 'steps=3'"),
         (["--config.virtual_shards=3"], "not a multiple of virtual_shards 3"),
         (["--config.mesh.tensor=3"], "there are 1"),
         (["--config.data=tests"], "tests is not a prepared folder"),
-        (["--config.lexicon=nowhere.tsv"], "lexicon nowhere.tsv cannot be read"),
+        (["--config.lexicon=nowhere.tsv"], "nowhere.tsv cannot be read"),
         (["--config.world.subjects=30"], "world.subjects is 30"),
         (["--config.mixture=toy_wolrd"], "'toy_wolrd' is no task or mixture"),
         (["--config.task_module=tasks.nothing"], "task_module 'tasks.nothing'"),

@@ -22,6 +22,7 @@ from linkjax.errors import UserError
 from linkjax.substitution import LinkSettings, Substitution
 
 _BLOCKS_AHEAD = 4
+_SWAP = "lexical_substitution"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,17 +36,17 @@ class StreamSettings:
     link: LinkSettings
 
 
-def shard_rows(prepared: Prepared, settings: StreamSettings, shard: int) -> grain.IterDataset:
+def shard_rows(
+    prepared: Prepared, settings: StreamSettings, substitution: Substitution | None, shard: int
+) -> grain.IterDataset:
     """The endless rows of one virtual shard."""
     components, rates = [], []
     for index, component in enumerate(prepared.components):
         documents = prepared.documents(component)
-        check_enough(component["name"], len(documents), settings.virtual_shards)
         seed = _seed(settings.data_seed, component["name"])
         order = ShuffledDocuments(documents, shard, settings.virtual_shards, seed)
-        swaps = any(step["operation"] == "lexical_substitution" for step in component["operations"])
-        substitution = make_substitution(prepared, settings.link) if swaps else None
-        stretches = Stretches(order, prepared.tokenizer, substitution, settings.sequence_length)
+        here = substitution if _SWAP in _operations(component) else None
+        stretches = Stretches(order, prepared.tokenizer, here, settings.sequence_length)
         components.append(PackedRows(stretches, index))
         rates.append(component["rate"])
     return TokenMixture(components, rates, settings.sequence_length, phase=shard / settings.virtual_shards)
@@ -60,8 +61,22 @@ def check_enough(component: str, documents: int, virtual_shards: int) -> None:
         )
 
 
-def make_substitution(prepared: Prepared, link: LinkSettings) -> Substitution:
-    """The intervention on this folder's lexicon."""
+def _operations(component: dict) -> list[str]:
+    """The online operations of a component, which are all known here.
+
+    Raises:
+      UserError: a newer version prepared the folder, with operations that this one does not know.
+    """
+    names = [step["operation"] for step in component["operations"]]
+    if unknown := set(names) - {_SWAP, "tokenize", "append_eos"}:
+        raise UserError(f"'{component['name']}' was prepared with {sorted(unknown)}, which this version cannot do.")
+    return names
+
+
+def make_substitution(prepared: Prepared, link: LinkSettings) -> Substitution | None:
+    """The intervention on this folder's lexicon, None where it has none."""
+    if prepared.lexicon is None:
+        return None
     return Substitution(prepared.lexicon, link, prepared.statistics if link.scramble else None)
 
 
@@ -104,10 +119,11 @@ class _BlocksIterator(grain.DatasetIterator):
         }
 
     def _open(self) -> list[grain.DatasetIterator]:
-        prepared = Prepared(self._blocks.folder)
+        prepared, settings = Prepared(self._blocks.folder), self._blocks.settings
+        substitution = make_substitution(prepared, settings.link)
         iterators = []
         for shard in self._blocks.shards:
-            iterator = iter(shard_rows(prepared, self._blocks.settings, shard))
+            iterator = iter(shard_rows(prepared, settings, substitution, shard))
             if shard in self._blocks.states:
                 iterator.set_state(json.loads(self._blocks.states[shard]))
             iterators.append(iterator)
@@ -147,11 +163,12 @@ class Stream(Iterator[dict[str, np.ndarray]]):
         if shards % hosts:
             raise UserError(f"virtual_shards {shards} is not a multiple of the {hosts} hosts.")
         self.settings = settings
-        self._components = [(c["name"], c["documents"]) for c in prepared.components]
         self._per_host = shards // hosts
         mine = range(host * self._per_host, (host + 1) * self._per_host)
         self.states = {shard: state for shard, state in (states or {}).items() if shard in mine}
-        shard_rows(prepared, settings, 0)  # says at once, and in this process, what is wrong
+        for component in prepared.components:  # says at once, and in this process, what is wrong
+            _operations(component)
+            check_enough(component["name"], component["documents"], shards)
         blocks = _Blocks(prepared, settings, mine, dict(self.states))
         # Workers take turns, so each must own equally many shards.
         workers = max((n for n in range(1, min(workers, self._per_host) + 1) if self._per_host % n == 0), default=0)

@@ -18,10 +18,12 @@ from collections.abc import Iterable
 from linkjax.data.documents import Document, Documents
 from linkjax.data.tokenizer import Tokenizer
 from linkjax.errors import UserError
+from linkjax.files import fingerprint
 from linkjax.lexicon import Lexicon, WordStatistics, read_lexicon
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+SETTINGS = ("task_module", "mixture", "evaluations", "lexicon", "tokenizer")  # of a run, that decide the contents
 
 
 class Prepared:
@@ -41,8 +43,14 @@ class Prepared:
             )
         for name, about in self.manifest["files"].items():
             path = folder / name
-            if not path.is_file() or path.stat().st_size != about["bytes"]:
-                raise UserError(f"{path} is missing or has not {about['bytes']} bytes: prepare the folder again.")
+            # The training documents may be too many to read them all at every start.
+            size_only = name.startswith("documents/")
+            if (
+                not path.is_file()
+                or path.stat().st_size != about["bytes"]
+                or not (size_only or fingerprint(path) == about)
+            ):
+                raise UserError(f"{path} is missing or damaged: copy or prepare the folder again.")
 
     @property
     def components(self) -> list[dict]:
@@ -54,8 +62,9 @@ class Prepared:
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over the hashes of all files: equal for equal data, wherever the folder is."""
-        return hashlib.sha256(json.dumps(self.manifest["files"], sort_keys=True).encode()).hexdigest()
+        """SHA-256 over components and the hashes of all files: equal for equal data, wherever the folder is."""
+        decisive = {name: self.manifest[name] for name in ("components", "files")}
+        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
     def yardsticks(self) -> dict[str, dict[str, float | None]]:
         """What scores are read against: chance by metric, a byte trigram's bits per byte by language."""

@@ -172,7 +172,7 @@ class _PackedRowsIterator(grain.DatasetIterator):
 
 
 class TokenMixture(grain.IterDataset):
-    """Interleaves components so that their shares of *tokens* keep to `rates`, always to within a row.
+    """Interleaves components so that their shares of *tokens* keep to `rates`, of two always to within a row.
 
     The component furthest behind its share goes next. Tokens and counts given out so far are state.
     """

@@ -1,34 +1,37 @@
 """A byte-trigram model: the yardstick that any language model should beat on held-out text."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 
-def trigram_bits_per_byte(train: Iterable[str], heldout: Iterable[str]) -> float:
-    """Bits per byte of `heldout` texts under a byte trigram estimated on `train`.
+class ByteTrigram:
+    """A byte trigram estimated on some texts.
 
     Witten-Bell interpolation down to the uniform distribution (Chen and Goodman 1998, section 2.6). Each
-    text is preceded by two newlines that are not scored. NaN where there is no held-out text.
+    text is preceded by two newlines that are not scored.
     """
-    trigrams = np.zeros((256, 256, 256), np.int32)
-    for text in train:
+
+    def __init__(self, train: Iterable[str]):
+        self._trigrams = np.zeros((256, 256, 256), np.int32)
+        for text in train:
+            np.add.at(self._trigrams, _windows(text), 1)
+        bigrams = self._trigrams.sum(0)
+        self._lower = _witten_bell(bigrams, _witten_bell(bigrams.sum(0), np.full(256, 1 / 256)))
+        self._seen, self._kinds = self._trigrams.sum(2), (self._trigrams > 0).sum(2)
+
+    def bits(self, text: str) -> float:
+        """Code length of a text in bits."""
         a, b, c = _windows(text)
-        np.add.at(trigrams, (a, b, c), 1)
-    bigrams = trigrams.sum(0)
-    unigrams = bigrams.sum(0)
-    uniform = np.full(256, 1 / 256)
-    first = _witten_bell(unigrams, uniform)
-    second = _witten_bell(bigrams, first)
-    contexts, followers = trigrams.sum(2), (trigrams > 0).sum(2)
-    bits, size = 0.0, 0
-    for text in heldout:
-        a, b, c = _windows(text)
-        seen, kinds, lower = contexts[a, b], followers[a, b], second[b, c]
-        share = np.where(seen == 0, lower, (trigrams[a, b, c] + kinds * lower) / np.maximum(seen + kinds, 1))
-        bits -= float(np.log2(share).sum())
-        size += len(c)
-    return bits / size if size else float("nan")
+        seen, kinds, lower = self._seen[a, b], self._kinds[a, b], self._lower[b, c]
+        share = np.where(seen == 0, lower, (self._trigrams[a, b, c] + kinds * lower) / np.maximum(seen + kinds, 1))
+        return float(-np.log2(share).sum())
+
+
+def trigram_bits_per_byte(train: Iterable[str], heldout: Sequence[str]) -> float:
+    """Bits per byte of `heldout` texts, NaN where there are none."""
+    model, size = ByteTrigram(train), sum(len(text.encode()) for text in heldout)
+    return sum(map(model.bits, heldout)) / size if size else float("nan")
 
 
 def _witten_bell(counts: np.ndarray, lower: np.ndarray) -> np.ndarray:

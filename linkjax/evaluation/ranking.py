@@ -1,6 +1,6 @@
 """Rank classification: which of a question's endings does the model find most likely?"""
 
-import os
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -25,7 +25,8 @@ class Ranking:
             prompt = tokenizer.encode(item["prompt"])
             for choice in item["choices"]:
                 ids = tokenizer.encode(item["prompt"] + choice)
-                given = len(os.path.commonprefix([prompt, ids[:-1]]))  # the last id is always scored
+                shared = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(prompt, ids[:-1], strict=False))
+                given = sum(1 for _ in shared)  # the last id is always scored
                 if len(ids) > length:
                     raise UserError(
                         f"evaluation item {item['id']} has {len(ids)} tokens, more than sequence_length {length}."

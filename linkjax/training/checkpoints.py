@@ -5,14 +5,13 @@
                      data/      position of every virtual shard, JSON
                      run/       config, lexicon and tokenizer hashes, code version, JSON
                      tokenizer.model
-                     linkjax_manifest.json   size and SHA-256 of every other file; written last
+                     linkjax_manifest.json   size and SHA-256 of every other file
 
 Orbax itself loads a file with a flipped bit as wrong weights; here it is found before anything is loaded.
 """
 
 import contextlib
 import dataclasses
-import hashlib
 import json
 import logging
 import pathlib
@@ -25,9 +24,11 @@ from flax import serialization
 from orbax.checkpoint import v1 as ocp
 
 from linkjax.errors import UserError
+from linkjax.files import fingerprint
 
 MANIFEST = "linkjax_manifest.json"
 _JSON_ENTRIES = ("data", "run")
+_WRITING = "writing"  # a checkpoint gets its place only when it is whole: none is ever half there
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,25 +59,22 @@ class Checkpoints:
         """Writes the checkpoint of `state` (see `step.State`) and, when all of it is on disk, its manifest."""
         step = int(state["step"])
         rest = {key: value for key, value in state.items() if key != "params"}
-        with self._checkpointer() as checkpointer:
-            checkpointer.save_checkpointables(
-                step,
-                {
-                    "params": state["params"],
-                    "training": serialization.to_state_dict(rest),
-                    "data": data,
-                    "run": run,
-                },
-                force=True,
+        writing = self.folder / _WRITING
+        shutil.rmtree(writing, ignore_errors=True)  # what a process left that was killed here
+        folder = writing / str(step)
+        with self._context():
+            ocp.save_checkpointables(
+                folder,
+                {"params": state["params"], "training": serialization.to_state_dict(rest), "data": data, "run": run},
             )
-        folder = self.folder / str(step)
         shutil.copyfile(tokenizer, folder / "tokenizer.model")
         files = {
-            str(path.relative_to(folder)): _fingerprint(path) for path in sorted(folder.rglob("*")) if path.is_file()
+            str(path.relative_to(folder)): fingerprint(path) for path in sorted(folder.rglob("*")) if path.is_file()
         }
-        partial = folder / f"{MANIFEST}.partial"
-        partial.write_text(json.dumps({"step": step, "files": files}, indent=1))
-        partial.rename(folder / MANIFEST)
+        (folder / MANIFEST).write_text(json.dumps({"step": step, "files": files}, indent=1))
+        folder.rename(self.folder / str(step))
+        for old in self.steps()[: -self._keep]:
+            shutil.rmtree(self.folder / str(old))
 
     def fault(self, step: int) -> str | None:
         """What is wrong with a checkpoint's files, or None."""
@@ -89,7 +87,7 @@ class Checkpoints:
             path = folder / name
             if not path.is_file():
                 return f"{name} is missing"
-            if _fingerprint(path) != expected:
+            if fingerprint(path) != expected:
                 return f"{name} is damaged"
         return None
 
@@ -124,6 +122,17 @@ class Checkpoints:
             )
         return None
 
+    def newest(self) -> int:
+        """The newest step that is whole.
+
+        Raises:
+          UserError: there is none.
+        """
+        for step in reversed(self.steps()):
+            if self.fault(step) is None:
+                return step
+        raise UserError(f"{self.folder} holds no whole checkpoint.")
+
     def restore(self, step: int, abstract: dict[str, Any], weights_only: bool = False) -> Restored:
         """Loads one checkpoint, verified.
 
@@ -139,8 +148,8 @@ class Checkpoints:
         wanted: dict[str, Any] = {"params": abstract["params"], **dict.fromkeys(_JSON_ENTRIES)}
         if not weights_only:
             wanted["training"] = serialization.to_state_dict(rest)
-        with self._checkpointer() as checkpointer:
-            loaded = checkpointer.load_checkpointables(step, wanted)
+        with self._context():
+            loaded = ocp.load_checkpointables(self.folder / str(step), wanted)
         state = None
         if not weights_only:
             state = {"params": loaded["params"], **serialization.from_state_dict(rest, loaded["training"])}
@@ -151,28 +160,15 @@ class Checkpoints:
         fault = self.fault(step)
         if fault:
             raise UserError(f"checkpoint {step} in {self.folder} is broken: {fault}.")
-        with self._checkpointer() as checkpointer:
-            return checkpointer.load_checkpointables(step, {"run": None})["run"]
+        with self._context():
+            return ocp.load_checkpointables(self.folder / str(step), {"run": None})["run"]
 
     @contextlib.contextmanager
-    def _checkpointer(self) -> Iterator[ocp.training.Checkpointer]:
+    def _context(self) -> Iterator[None]:
         registry = ocp.handlers.local_registry()
         for name in _JSON_ENTRIES:
             registry.add(ocp.handlers.JsonHandler, checkpointable_name=name)
         context = ocp.Context()
         context.checkpointables.registry = registry
-        policies = ocp.training.save_decision_policies, ocp.training.preservation_policies
-        with (
-            context,
-            ocp.training.Checkpointer(
-                self.folder,
-                save_decision_policy=policies[0].FixedIntervalPolicy(1),
-                preservation_policy=policies[1].LatestN(self._keep),
-            ) as checkpointer,
-        ):
-            yield checkpointer
-
-
-def _fingerprint(path: pathlib.Path) -> dict[str, Any]:
-    with path.open("rb") as file:
-        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+        with context:
+            yield

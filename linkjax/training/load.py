@@ -35,7 +35,7 @@ def load(checkpoint: str, mesh: MeshSettings = MeshSettings()) -> Loaded:
     steps = checkpoints.steps()
     if not steps:
         raise UserError(f"'{run}' holds no checkpoints: --checkpoint takes a run's folder, RUN or RUN@STEP.")
-    step = int(asked) if asked else steps[-1]
+    step = int(asked) if asked else checkpoints.newest()
     if step not in steps:
         raise UserError(f"'{run}' has no checkpoint of step {step}, only of {', '.join(map(str, steps))}.")
     record = checkpoints.read_run(step)
