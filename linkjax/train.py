@@ -7,6 +7,7 @@
 The same command on the same --workdir goes on where it stopped; a finished run is reported and left alone.
 """
 
+import contextlib
 import json
 import pathlib
 import platform
@@ -101,36 +102,34 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> dict[str,
 
     last = None  # step k is logged once step k + 1 is on its way, so that the device never waits for the log
     mark = time.perf_counter()
-    for step in range(start + 1, settings.steps + 1):
-        rows = next(stream)
-        waited = time.perf_counter() - mark
-        with jax.transfer_guard("disallow"):
-            state, device_metrics = trainer.update(state, trainer.place(rows))
-        if last:
-            finish(*last, {})
-        now = time.perf_counter()
-        tokens = int(np.count_nonzero(rows["segments_BxL"]))
-        padding = 1 - tokens / rows["segments_BxL"].size
-        timing = {
-            "tokens_per_second": tokens / (now - mark),
-            "waiting_share": waited / (now - mark),
-            "padding_share": padding,
-        }
-        mark, last = now, (step, device_metrics, timing)
-        at_end = step == settings.steps
-        save = at_end or step % settings.checkpoint_every == 0
-        if save or step % settings.eval_every == 0:
-            measured = evaluate() if at_end or step % settings.eval_every == 0 else {}
-            finish(*last, measured)
-            last = None
-            if save:
-                run = _run_record(config, prepared)
-                position = {"shards": {str(shard): where for shard, where in stream.states.items()}}
-                checkpoints.save(state, position, run, prepared.folder / "tokenizer.model")
-            mark = time.perf_counter()
-    stream.close()
-    log.close()
-    bar.close()
+    with contextlib.closing(stream), contextlib.closing(log), contextlib.closing(bar):
+        for step in range(start + 1, settings.steps + 1):
+            rows = next(stream)
+            waited = time.perf_counter() - mark
+            with jax.transfer_guard("disallow"):
+                state, device_metrics = trainer.update(state, trainer.place(rows))
+            if last:
+                finish(*last, {})
+            now = time.perf_counter()
+            tokens = int(np.count_nonzero(rows["segments_BxL"]))
+            padding = 1 - tokens / rows["segments_BxL"].size
+            timing = {
+                "tokens_per_second": tokens / (now - mark),
+                "waiting_share": waited / (now - mark),
+                "padding_share": padding,
+            }
+            mark, last = now, (step, device_metrics, timing)
+            at_end = step == settings.steps
+            save = at_end or step % settings.checkpoint_every == 0
+            if save or step % settings.eval_every == 0:
+                measured = evaluate() if at_end or step % settings.eval_every == 0 else {}
+                finish(*last, measured)
+                last = None
+                if save:
+                    run = _run_record(config, prepared)
+                    position = {"shards": {str(shard): where for shard, where in stream.states.items()}}
+                    checkpoints.save(state, position, run, prepared.folder / "tokenizer.model")
+                mark = time.perf_counter()
 
     ### Summary
     summary = _summary(settings, prepared, workdir)
