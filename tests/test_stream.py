@@ -186,6 +186,24 @@ def test_the_next_piece_of_a_long_document_goes_on_from_the_last(toy):
     assert second["tokens"][0] == first["targets"][-1]
 
 
+def test_a_long_document_is_resumed_in_its_middle(toy):
+    documents = [Document(i, "Anna keeps goats. " * 9) for i in range(3)]
+
+    def fresh():
+        return iter(Stretches(ShuffledDocuments(documents, 0, 1, 0), toy.tokenizer, None, 16))
+
+    iterator = fresh()
+    for _ in range(10):
+        next(iterator)
+        other = fresh()
+        other.set_state(json.loads(json.dumps(iterator.get_state())))
+        state = iterator.get_state()
+        expected, found = next(iterator), next(other)
+        assert all((expected[name] == found[name]).all() for name in expected), state
+        iterator.set_state(state)
+        next(iterator)
+
+
 def test_passes_are_shuffled_anew_with_fixed_membership():
     documents = [Document(i, str(i)) for i in range(40)]
     order = ShuffledDocuments(documents, 3, 4, seed=5)
