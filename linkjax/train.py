@@ -246,7 +246,7 @@ class _Progress:
     def __init__(self, steps: int, start: int):
         self._steps = steps
         self._terminal = sys.stderr.isatty()
-        self._bar = tqdm(total=steps, initial=start, unit=" steps", disable=not self._terminal, dynamic_ncols=True)
+        self._bar = tqdm(total=steps, initial=start, unit="step", disable=not self._terminal, dynamic_ncols=True)
         self._begun = time.perf_counter(), start
 
     def show(self, step: int, metrics: dict[str, float]) -> None:
