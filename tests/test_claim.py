@@ -16,6 +16,6 @@ def test_right_pairs_carry_facts_over_and_wrong_pairs_do_not(tmp_path, toy_folde
     assert scores["wrong"]["fact_accuracy/target_heldout"] < 0.25
     for summary in scores.values():
         assert summary["fact_accuracy/english"] > 0.9
-        assert summary["fact_accuracy/target_told"] > 0.8
+        assert summary["fact_accuracy/target_told"] > 0.6
         assert summary["fact_accuracy/target_nowhere"] < 0.3
         assert summary["link/swapped_share"] > 0.2

@@ -24,6 +24,55 @@ def contents(folder):
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("world.subjects", 30, "world.subjects is 30"),
+        ("mixture", "toy_wolrd", "'toy_wolrd' is no task or mixture"),
+        ("evaluations", "toy_world_fcats", "'toy_world_fcats' is no task or mixture"),
+        ("task_module", "tasks.nothing", "task_module 'tasks.nothing'"),
+        ("task_module", "", "task_module ''"),
+    ],
+)
+def test_what_cannot_be_prepared_is_named_and_leaves_nothing(tmp_path, key, value, says):
+    config = tiny()
+    with config.unlocked():
+        config.update_from_flattened_dict({key: value})
+    with pytest.raises(UserError, match=says):
+        prepare(config, tmp_path / "deep" / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "says"),
+    [
+        ("en.txt", None, "no file matches"),
+        ("sw.txt", b"\n \n", "the corpus of 'local_text_target' has no documents"),
+        ("sw.txt", b"Mbwa\n" * 3, "has 3 documents, fewer than the 8 virtual shards"),
+        ("en.txt", b"fine\n\xff\xfe\n", r"en\.txt is not UTF-8 text"),
+        ("lexicon.tsv", b"no tab on this line\n", "has no usable line"),
+        ("lexicon.tsv", b"", "has no usable line"),
+        ("lexicon.tsv", None, r"lexicon\.tsv cannot be read"),
+    ],
+    ids=str,
+)
+def test_bad_files_are_named_and_leave_nothing(tmp_path, file, content, says):
+    folder = tmp_path / "text"
+    folder.mkdir()
+    (folder / "en.txt").write_text("".join(f"The dog {i} sees the cat by the water.\n" for i in range(300)))
+    (folder / "sw.txt").write_text("".join(f"Mbwa {i} anaona paka karibu na maji.\n" for i in range(100)))
+    (folder / "lexicon.tsv").write_text("dog\tmbwa\ncat\tpaka\nwater\tmaji\n")
+    (folder / file).unlink()
+    if content is not None:
+        (folder / file).write_bytes(content)
+    config = load_config(str(ROOT / "configs/local_text.py:cpu"))
+    config.english, config.target, config.lexicon = (str(folder / n) for n in ("en.txt", "sw.txt", "lexicon.tsv"))
+    config.target_language = "sw"
+    with pytest.raises(UserError, match=says):
+        prepare(config, tmp_path / "deep" / "run" / "data")
+    assert [path.name for path in tmp_path.iterdir()] == ["text"]
+
+
 def test_the_same_config_gives_the_same_bytes(tmp_path):
     for name in ("one", "two"):
         prepare(tiny(), tmp_path / name)

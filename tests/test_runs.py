@@ -18,6 +18,14 @@ WORLD = ["--config.world.subjects=80"]  # the prepared one's
 TIMES = ("tokens_per_second", "waiting_share")
 
 
+TRAIN_AND_LOOK_FOR_TENSORFLOW = """
+import runpy, sys
+runpy.run_module("linkjax.train", run_name="__main__", alter_sys=True)
+found = [name for name in ("tensorflow", "seqio", "tensorflow_datasets") if name in sys.modules]
+assert "jax" in sys.modules and not found, found
+"""
+
+
 def environment():
     env = {**os.environ, "JAX_PLATFORMS": "cpu"}
     env.pop("XLA_FLAGS", None)
@@ -57,7 +65,11 @@ def local_text(folder):
 
 def test_base_config_end_to_end(tmp_path):
     workdir = tmp_path / "run"
-    done = run("train", "--config=configs/base.py:cpu", f"--workdir={workdir}")
+    done = subprocess.run(
+        [sys.executable, "-c", TRAIN_AND_LOOK_FOR_TENSORFLOW, "--config=configs/base.py:cpu", f"--workdir={workdir}"],
+        cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=400, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
     summary = json.loads((workdir / "summary.json").read_text())
     for name in [
         "steps",
@@ -150,18 +162,6 @@ def test_real_swahili(tmp_path, real_data):
     assert summary["bits_per_byte/sw"] < 5
 
 
-def test_no_tensorflow_in_the_training_process(tmp_path):
-    script = (
-        "import sys, runpy\n"
-        f"sys.argv = ['train', '--config=configs/base.py:cpu', '--config.workers=1', '--workdir={tmp_path}/run']\n"
-        "runpy.run_module('linkjax.train', run_name='__main__')\n"
-        "found = [name for name in ('tensorflow', 'seqio', 'tensorflow_datasets') if name in sys.modules]\n"
-        "assert 'jax' in sys.modules and not found, found\n"
-    )
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=environment(), capture_output=True, check=False)
-    assert done.returncode == 0, done.stderr.decode()
-
-
 def test_killed_and_started_again_it_goes_on_exactly(tmp_path, toy_folder):
     def arguments(workdir):
         sizes = ["--config.steps=40", "--config.checkpoint_every=8", "--config.eval_every=20"]
@@ -230,9 +230,6 @@ def test_other_settings_in_an_unfinished_run_are_refused(tmp_path, toy_folder):
         (["--config.mesh.tensor=3"], "there are 1"),
         (["--config.data=tests"], "tests is not a prepared folder"),
         (["--config.lexicon=nowhere.tsv"], "nowhere.tsv cannot be read"),
-        (["--config.world.subjects=30"], "world.subjects is 30"),
-        (["--config.mixture=toy_wolrd"], "'toy_wolrd' is no task or mixture"),
-        (["--config.task_module=tasks.nothing"], "task_module 'tasks.nothing'"),
     ],
     ids=str,
 )
@@ -244,34 +241,6 @@ def test_mistakes_are_one_sentence_and_leave_nothing(tmp_path, arguments, says):
     assert errors[0].startswith("error: ")
     assert says in errors[0]
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    ("file", "content", "says"),
-    [
-        ("en.txt", None, "no file matches"),
-        ("sw.txt", b"\n \n", "the corpus of 'local_text_target' has no documents"),
-        ("sw.txt", b"Mbwa\n" * 3, "has 3 documents, fewer than the 8 virtual shards"),
-        ("en.txt", b"fine\n\xff\xfe\n", "en.txt is not UTF-8 text"),
-        ("lexicon.tsv", b"no tab on this line\n", "has no usable line"),
-        ("lexicon.tsv", b"", "has no usable line"),
-    ],
-    ids=str,
-)
-def test_bad_files_are_one_sentence_and_leave_nothing(tmp_path, text_files, file, content, says):
-    folder = tmp_path / "text"
-    folder.mkdir()
-    for path in text_files.iterdir():
-        (folder / path.name).write_bytes(path.read_bytes())
-    (folder / file).unlink()
-    if content is not None:
-        (folder / file).write_bytes(content)
-    done = run("train", *local_text(folder), f"--workdir={tmp_path}/deep/run", code=2)
-    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    assert len(errors) == 1
-    assert says in errors[0]
-    assert "Traceback" not in done.stderr
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["text"]
 
 
 @pytest.mark.parametrize("verb", ["train", "prepare", "evaluate", "generate"])
