@@ -4,6 +4,7 @@
 
 All facts are told in English; the target language is made up, has little text, and leaves most facts of
 three relations unsaid. Asked about those in the target language, a model without LINK guesses (12.5 %).
+Two minutes on two CPU cores; expect 90 to 98 % for target_heldout.
 Variants: --config.link.ratio=0 (no LINK), --config.link.scramble=True (wrong pairs, same dose).
 """
 
