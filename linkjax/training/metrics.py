@@ -58,7 +58,7 @@ def read_metrics(folder: pathlib.Path) -> list[dict]:
 
 
 def mean_of_last(records: list[dict], name: str, count: int) -> float | None:
-    """Mean of a metric over the last `count` steps that have it."""
+    """Mean of a metric over those of the last `count` steps that have it."""
     values = [record[name] for record in records[-count:] if record.get(name) is not None]
     return sum(values) / len(values) if values else None
 
