@@ -1,0 +1,23 @@
+"""English lemmas: `dogs` has no entry in many a small word list where `dog` has one."""
+
+import functools
+
+import simplemma
+
+_APOSTROPHES = str.maketrans("’ʼ", "''")
+_CONTRACTED = frozenset(
+    ["he", "here", "how", "it", "let", "she", "that", "there", "what", "when", "where", "who", "why"]
+)
+
+
+@functools.lru_cache(maxsize=1 << 17)
+def english_lemma(word: str) -> str | None:
+    """The lemma of a lower-case English word (simplemma's), None where it is the word itself.
+
+    A possessive 's is taken off first. Contractions have none: `it's` is no form of `it`, nor `don't` one of `do`.
+    """
+    bare = word.translate(_APOSTROPHES).removesuffix("'s")
+    if not bare or "'" in bare or (bare != word and bare in _CONTRACTED):
+        return None
+    lemma = simplemma.lemmatize(bare, lang="en").lower()
+    return None if lemma == word else lemma
