@@ -1,14 +1,19 @@
 """Files of a user's, read with errors as sentences; files of ours, known by their hashes."""
 
+import bz2
 import contextlib
 import gzip
 import hashlib
+import io
+import lzma
 import pathlib
 import zlib
 from collections.abc import Iterator
-from typing import Any, TextIO
+from typing import Any, BinaryIO, TextIO
 
 from linkjax.errors import UserError
+
+_OPENERS = {".gz": gzip.open, ".dz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 
 
 def fingerprint(path: pathlib.Path) -> dict[str, Any]:
@@ -18,16 +23,28 @@ def fingerprint(path: pathlib.Path) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def open_text(path: pathlib.Path) -> Iterator[TextIO]:
-    """Opens UTF-8 text, plain or `.gz`; a byte-order mark is left out, line ends are kept as they are.
+def open_bytes(path: pathlib.Path) -> Iterator[BinaryIO]:
+    """Opens a file, decompressed where its name ends in `.gz`, `.dz`, `.bz2` or `.xz`.
 
     Raises:
-      UserError: here or while reading: missing, cut off, not UTF-8.
+      UserError: here or while reading: missing, cut off, not what its suffix says.
     """
     try:
-        with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8-sig", newline="\n") as file:
+        with _OPENERS.get(path.suffix, open)(path, "rb") as file:
             yield file
+    except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+        raise UserError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
+
+
+@contextlib.contextmanager
+def open_text(path: pathlib.Path) -> Iterator[TextIO]:
+    """Opens UTF-8 text, decompressed as `open_bytes` does; a byte-order mark is left out, line ends are kept.
+
+    Raises:
+      UserError: here or while reading: as `open_bytes`, or not UTF-8.
+    """
+    try:
+        with open_bytes(path) as file:
+            yield io.TextIOWrapper(file, encoding="utf-8-sig", newline="\n")
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not UTF-8 text ({error.reason}): convert it to UTF-8.") from error
-    except (OSError, EOFError, zlib.error) as error:
-        raise UserError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from error

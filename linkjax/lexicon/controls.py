@@ -29,7 +29,7 @@ class WordStatistics:
 def thin(lexicon: Lexicon, coverage: float, seed: int) -> Lexicon:
     """Keeps a share `coverage` of the entries, drawn by word and seed; a smaller share is a subset of a larger."""
     keep = sorted(lexicon.entries, key=lambda source: _draw(seed, source))[: round(coverage * len(lexicon))]
-    return Lexicon({source: lexicon.entries[source] for source in keep}, lexicon.cleaning)
+    return lexicon.replace_entries({source: lexicon.entries[source] for source in keep})
 
 
 def scramble(lexicon: Lexicon, statistics: Mapping[str, WordStatistics], seed: int) -> Lexicon:
