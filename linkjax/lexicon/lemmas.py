@@ -8,8 +8,6 @@ _APOSTROPHES = str.maketrans("’ʼ", "''")
 _CONTRACTED = frozenset(
     ["he", "here", "how", "it", "let", "she", "that", "there", "what", "when", "where", "who", "why"]
 )
-    ["he", "here", "how", "it", "let", "she", "that", "there", "what", "when", "where", "who", "why"]
-)
 
 
 @functools.lru_cache(maxsize=1 << 17)
