@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linkjax.errors import UserError
-from linkjax.lexicon.readers import clean_pairs
+from linkjax.lexicon import clean_pairs
 from linkjax.substitution import WORD, LinkSettings, Substitution
 
 WORDS = [f"{a}{b}" for a in "bcdfghjklm" for b in ("ata", "eto", "ilu", "ona", "uma")]

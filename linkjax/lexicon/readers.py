@@ -1,91 +1,92 @@
-"""Word lists from disk: `english<TAB>target` lines, or MUSE's `english target`; `.gz` too."""
+"""Word lists from disk, in any of the formats, to a cleaned lexicon; and lexicons back to disk."""
 
-import collections
+import math
 import pathlib
-import re
-import unicodedata
-from collections.abc import Iterable, Iterator
 
 from linkjax.errors import UserError
-from linkjax.files import open_text
+from linkjax.lexicon.cleaning import clean_pairs
+from linkjax.lexicon.formats import Reading, ReadOptions, find_format
 from linkjax.lexicon.lexicon import Lexicon
 
-_NOTE = re.compile(r"\s*[(\[][^()\[\]]*[)\]]\s*")
-_SPACES = re.compile(r"\s+")
+# A file that starts with this line was written here: it is clean, and is not cleaned again.
+_HEADER = "source\ttarget\tweight\torigin"
 
 
-def read_lexicon(path: str | pathlib.Path) -> Lexicon:
-    """Reads and cleans a bilingual word list, one pair a line, English first.
+def read_lexicon(path: str | pathlib.Path, options: ReadOptions = ReadOptions()) -> Lexicon:
+    """Reads and cleans a bilingual word list; what `write_lexicon` wrote is read back as it was.
 
-    The separator is a tab where most lines have one (columns after the second are left out), else the
-    space between two words (MUSE's layout). Each cleaning step is counted in `Lexicon.cleaning`.
+    Each cleaning step is counted in `Lexicon.cleaning`.
 
     Raises:
-      UserError: the file is missing, not UTF-8 text, or has no usable line.
+      UserError: the file cannot be read, is malformed or of no known format, or has no usable pair.
     """
-    path = pathlib.Path(path)
-    with open_text(path) as file:
-        lines = [line for line in file.read().splitlines() if line.strip()]
-    tabs = sum("\t" in line for line in lines)
-    if 2 * tabs > len(lines):
-        pairs = [tuple((*line.split("\t"), "")[:2]) for line in lines]
+    reading = Reading(pathlib.Path(path), options)
+    if (
+        reading.head(len(_HEADER) + 5).decode(errors="replace").removeprefix("\ufeff").split("\n")[0].rstrip()
+        == _HEADER
+    ):
+        lexicon = _read_written(reading)
     else:
-        pairs = [tuple(words) if len(words := line.split()) == 2 else (line, "") for line in lines]
-    lexicon = clean_pairs(pairs)
+        lexicon = clean_pairs(find_format(reading).read(reading), options, reading.counts)
     if not lexicon.entries:
+        dropped = (
+            ", ".join(f"{count} {step}" for step, count in lexicon.cleaning.items() if count) or "the file is empty"
+        )
         raise UserError(
-            f"lexicon {path} has no usable line among {len(lines)}: expected 'english<TAB>translation' lines."
+            f"lexicon {path} has no usable line ({dropped}): expected 'english<TAB>translation' lines or another "
+            f"word list format."
         )
     return lexicon
 
 
 def write_lexicon(lexicon: Lexicon, path: str | pathlib.Path) -> None:
-    """Writes `english<TAB>target` lines that `read_lexicon` reads back to the same entries."""
-    text = "".join(f"{source}\t{target}\n" for source, target in lexicon.pairs())
-    pathlib.Path(path).write_text(text, encoding="utf-8", newline="\n")
+    """Writes tab-separated lines `source, target, weight, origin` that `read_lexicon` reads back to an equal lexicon.
+
+    The first line is a header. A source that the word list wrote with a capital only is written so.
+    """
+    lines = [_HEADER]
+    for source, targets in lexicon.entries.items():
+        written = source.capitalize() if source in lexicon.capitalised else source
+        for target in targets:
+            weight = lexicon.weights.get((source, target))
+            origin = lexicon.origins.get((source, target), "")
+            lines.append(f"{written}\t{target}\t{'' if weight is None else repr(weight)}\t{origin}")
+    pathlib.Path(path).write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
 
 
-def clean_pairs(pairs: Iterable[tuple[str, str]]) -> Lexicon:
-    """Builds a Lexicon from raw (source, target) pairs, counting every pair that is changed or dropped."""
-    counts: collections.Counter[str] = collections.Counter()
+def _is_written(head: bytes) -> bool:
+    return head.removeprefix(b"\xef\xbb\xbf").split(b"\n", 1)[0].removesuffix(b"\r") == _HEADER.encode()
+
+
+def _read_written(reading: Reading) -> Lexicon:
     entries: dict[str, dict[str, None]] = {}
-    for raw_source, raw_target in pairs:
-        counts["pairs read"] += 1
-        source, target = (_clean_side(side, counts) for side in (raw_source, raw_target))
-        source = unicodedata.normalize("NFC", source.lower())
-        if source.startswith("to ") and " " not in source[3:]:
-            source = source[3:]
-            counts["'to ' removed from an English verb"] += 1
-        fault = next(_faults(source, target), None)
-        if fault:
-            counts[f"dropped: {fault}"] += 1
+    weights, origins, capitalised = {}, {}, set()
+    lines = reading.lines()
+    next(lines)
+    for number, line in lines:
+        written, target, weight, origin, *more = (*line.split("\t"), "", "", "")
+        if len(more) != 3 or not (written and target):
+            reading.malformed(number, "expected the columns source, target, weight and origin, the first two filled")
             continue
-        senses = entries.setdefault(source, {})
-        if target in senses:
-            counts["dropped: duplicate"] += 1
-        senses[target] = None
-    counts["pairs kept"] = sum(len(senses) for senses in entries.values())
-    return Lexicon({source: tuple(senses) for source, senses in entries.items()}, dict(counts))
-
-
-def _clean_side(text: str, counts: collections.Counter[str]) -> str:
-    """NFC, notes in brackets removed, `_` and `~` and runs of white space as one space."""
-    composed = unicodedata.normalize("NFC", text)
-    counts["recomposed (NFC)"] += composed != text
-    bare = composed
-    while bare != (bare := _NOTE.sub(" ", bare)):  # brackets within brackets
-        pass
-    counts["note in brackets removed"] += bare != composed
-    return _SPACES.sub(" ", bare.replace("_", " ").replace("~", " ")).strip()
-
-
-def _faults(source: str, target: str) -> Iterator[str]:
-    """Yields why a cleaned pair cannot be used, if it cannot."""
-    if not source or not target:
-        yield "one side empty"
-    if not any(character.isalpha() for character in target):
-        yield "translation without a letter"
-    if source == target.lower():
-        yield "identical sides"
-    if " " in source:
-        yield "source of several words"
+        source = written.lower()
+        if target in entries.get(source, ()):
+            reading.malformed(number, f"the pair '{source}' - '{target}' comes twice")
+            continue
+        try:
+            value = float(weight) if weight else None
+            if value is not None and not math.isfinite(value):
+                raise ValueError
+        except ValueError:
+            reading.malformed(number, f"the weight '{weight}' is not a number")
+            continue
+        entries.setdefault(source, {})[target] = None
+        if value is not None:
+            weights[source, target] = value
+        if origin:
+            origins[source, target] = origin
+        if written != source:
+            capitalised.add(source)
+    pairs = sum(map(len, entries.values()))
+    counts = {**reading.counts, "pairs read": pairs, "pairs kept": pairs}
+    targets = {source: tuple(senses) for source, senses in entries.items()}
+    return Lexicon(targets, counts, weights, origins, frozenset(capitalised))

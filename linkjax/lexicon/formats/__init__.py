@@ -1,4 +1,4 @@
-"""Word list formats: one module each, with
+"""Word list formats: one module each (the plain tables share one), with
 
 NAME: what `--format` calls it.
 TITLE: what it is, in a few words.
@@ -6,18 +6,23 @@ matches(path, head): whether a file that starts with the bytes `head` (decompres
 read(reading): yields its raw `Pair`s, English first, one translation each, in the file's order.
 """
 
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 from linkjax.errors import UserError
+from linkjax.lexicon.formats import tables
 from linkjax.lexicon.formats.reading import Reading, ReadOptions
 
 # In the order they are asked; a plain table is what is left.
-_MODULES: tuple[ModuleType, ...] = ()
+_MODULES: tuple[ModuleType | SimpleNamespace, ...] = (
+    tables.TSV,
+    tables.CSV,
+    tables.MUSE,
+)
 
-FORMATS: dict[str, ModuleType] = {module.NAME: module for module in _MODULES}
+FORMATS: dict[str, ModuleType | SimpleNamespace] = {module.NAME: module for module in _MODULES}
 
 
-def find_format(reading: Reading) -> ModuleType:
+def find_format(reading: Reading) -> ModuleType | SimpleNamespace:
     """The format that the user names, else the first that knows the file.
 
     Raises:
