@@ -9,11 +9,33 @@ read(reading): yields its raw `Pair`s, English first, one translation each, in t
 from types import ModuleType, SimpleNamespace
 
 from linkjax.errors import UserError
-from linkjax.lexicon.formats import tables
+from linkjax.lexicon.formats import (
+    cedict,
+    dix,
+    edict,
+    eflomal,
+    fast_align,
+    jmdict,
+    moses,
+    panlex,
+    tables,
+    tei,
+    wiktextract,
+)
 from linkjax.lexicon.formats.reading import Reading, ReadOptions
 
 # In the order they are asked; a plain table is what is left.
 _MODULES: tuple[ModuleType | SimpleNamespace, ...] = (
+    wiktextract,
+    panlex,
+    jmdict,
+    dix,
+    cedict,
+    edict,
+    eflomal,
+    moses,
+    fast_align,
+    tei,
     tables.TSV,
     tables.CSV,
     tables.MUSE,
