@@ -10,8 +10,8 @@ from linkjax.lexicon.formats.reading import ReadOptions
 from linkjax.lexicon.lexicon import Lexicon, Pair
 from linkjax.lexicon.scripts import script_of, scripts_of
 
-_NOTE = re.compile(r"[(\[（【][^][()（）【】]*[])）】]")
-_OPEN_NOTE = re.compile(r"^[^][()（）【】]*[])）】]|[(\[（【].*$")
+_NOTE = re.compile(r"[(\[{（【][^][(){}（）【】]*[])}）】]")
+_OPEN_NOTE = re.compile(r"^[^][(){}（）【】]*[])}）】]|[(\[{（【].*$")
 _SPACES = re.compile(r"[\s_~]+")
 _STRESS = re.compile(r"(?<=[\u0400-\u052f])[\u0300\u0301]")
 # Controls, soft hyphen, zero-width space, marks of direction, byte-order mark. The two joiners are spelling in Indic
@@ -88,6 +88,8 @@ _STEPS: dict[str, Callable[[str], str]] = {
     "invisible characters removed": lambda text: _INVISIBLE.sub("", text),
     "recomposed (NFC)": _compose,
     "note in brackets removed": _remove_notes,
+    "typographic hyphen made '-'": lambda text: text.replace("\u2010", "-").replace("\u2011", "-"),
+    "question or exclamation mark at an end removed": lambda text: text.strip("?!¿¡？！ ") or text,
     "stress mark removed": lambda text: _STRESS.sub("", text),
     "'_', '~' or white space made one space": lambda text: _SPACES.sub(" ", text).strip(),
 }

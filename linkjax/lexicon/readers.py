@@ -21,21 +21,13 @@ def read_lexicon(path: str | pathlib.Path, options: ReadOptions = ReadOptions())
       UserError: the file cannot be read, is malformed or of no known format, or has no usable pair.
     """
     reading = Reading(pathlib.Path(path), options)
-    if (
-        reading.head(len(_HEADER) + 5).decode(errors="replace").removeprefix("\ufeff").split("\n")[0].rstrip()
-        == _HEADER
-    ):
+    if _is_written(reading.head()):
         lexicon = _read_written(reading)
     else:
         lexicon = clean_pairs(find_format(reading).read(reading), options, reading.counts)
     if not lexicon.entries:
-        dropped = (
-            ", ".join(f"{count} {step}" for step, count in lexicon.cleaning.items() if count) or "the file is empty"
-        )
-        raise UserError(
-            f"lexicon {path} has no usable line ({dropped}): expected 'english<TAB>translation' lines or another "
-            f"word list format."
-        )
+        steps = ", ".join(f"{step}: {count}" for step, count in lexicon.cleaning.items() if count) or "it is empty"
+        raise UserError(f"lexicon {path} has no usable line ({steps}): expected 'english<TAB>translation' lines.")
     return lexicon
 
 

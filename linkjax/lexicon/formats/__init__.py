@@ -11,6 +11,7 @@ from types import ModuleType, SimpleNamespace
 from linkjax.errors import UserError
 from linkjax.lexicon.formats import (
     cedict,
+    dictd,
     dix,
     edict,
     eflomal,
@@ -35,6 +36,7 @@ _MODULES: tuple[ModuleType | SimpleNamespace, ...] = (
     eflomal,
     moses,
     fast_align,
+    dictd,
     tei,
     tables.TSV,
     tables.CSV,
