@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from linkjax.errors import UserError
 from linkjax.lexicon.lexicon import Lexicon
 
 
@@ -18,7 +19,7 @@ class WordStatistics:
     Attributes:
       english_count: occurrences of the source word in the English training text.
       target_count: occurrences of its translations in the target training text, summed.
-      target_pieces: tokenizer pieces per translation, mean over the translations.
+      target_pieces: length of a translation in tokenizer pieces, mean over the translations.
     """
 
     english_count: int
@@ -30,6 +31,23 @@ def thin(lexicon: Lexicon, coverage: float, seed: int) -> Lexicon:
     """Keeps a share `coverage` of the entries, drawn by word and seed; a smaller share is a subset of a larger."""
     keep = sorted(lexicon.entries, key=lambda source: _draw(seed, source))[: round(coverage * len(lexicon))]
     return lexicon.replace_entries({source: lexicon.entries[source] for source in keep})
+
+
+def holdout(lexicon: Lexicon, share: float, seed: int) -> tuple[Lexicon, Lexicon]:
+    """Splits off a share of the entries, drawn by word and seed, for probes of words that were never swapped.
+
+    A smaller share is a subset of a larger, and the draw is independent of `thin`'s. Translations of a held-out
+    word may remain under its synonyms.
+
+    Returns:
+      The kept lexicon and the held-out one.
+    """
+    order = sorted(lexicon.entries, key=lambda source: _draw(seed, source, b"holdout"))
+    heldout = set(order[: round(share * len(lexicon))])
+    kept = {source: targets for source, targets in lexicon.entries.items() if source not in heldout}
+    return lexicon.replace_entries(kept), lexicon.replace_entries(
+        {source: targets for source, targets in lexicon.entries.items() if source in heldout}
+    )
 
 
 def scramble(lexicon: Lexicon, statistics: Mapping[str, WordStatistics], seed: int) -> Lexicon:
@@ -45,12 +63,39 @@ def scramble(lexicon: Lexicon, statistics: Mapping[str, WordStatistics], seed: i
         entry = statistics[source]
         key = (_log2(entry.english_count), _log2(entry.target_count), round(entry.target_pieces))
         bins[key].append(source)
-    scrambled = {}
+    donors: dict[str, str] = {}
     random = np.random.default_rng([seed, len(lexicon)])
     for members in _join_single_bins([bins[key] for key in sorted(bins)]):
-        for source, donor in zip(members, _derange(members, lexicon.entries, random), strict=True):
-            scrambled[source] = lexicon.entries[donor]
-    return Lexicon(scrambled, lexicon.cleaning)
+        donors.update(zip(members, _derange(members, lexicon.entries, random), strict=True))
+    moved = [(source, donor, target) for source, donor in donors.items() for target in lexicon.entries[donor]]
+    return dataclasses.replace(
+        lexicon,
+        entries={source: lexicon.entries[donor] for source, donor in donors.items()},
+        weights={(s, t): lexicon.weights[donor, t] for s, donor, t in moved if (donor, t) in lexicon.weights},
+        origins={(s, t): lexicon.origins[donor, t] for s, donor, t in moved if (donor, t) in lexicon.origins},
+    )
+
+
+def inserted_shares(lexicon: Lexicon, statistics: Mapping[str, WordStatistics]) -> dict[str, float]:
+    """Each translation's share of the inserted words if every occurrence of every source is swapped, senses evenly.
+
+    Raises:
+      UserError: no source occurs in the English text.
+    """
+    total = sum(statistics[source].english_count for source in lexicon.entries)
+    if not total:
+        raise UserError("no word of the lexicon occurs in the English text: nothing would be swapped.")
+    shares: collections.Counter[str] = collections.Counter()
+    for source, targets in lexicon.entries.items():
+        for target in targets:
+            shares[target] += statistics[source].english_count / len(targets) / total
+    return dict(shares)
+
+
+def inserted_distance(true: Lexicon, scrambled: Lexicon, statistics: Mapping[str, WordStatistics]) -> float:
+    """Total variation distance between the words that two lexicons insert: 0 = alike, 1 = none in common."""
+    one, other = (inserted_shares(lexicon, statistics) for lexicon in (true, scrambled))
+    return sum(abs(one.get(target, 0) - other.get(target, 0)) for target in one.keys() | other.keys()) / 2
 
 
 def _derange(members: list[str], entries: Mapping[str, tuple[str, ...]], random: np.random.Generator) -> list[str]:
@@ -85,5 +130,6 @@ def _log2(count: int) -> int:
     return math.ceil(math.log2(count + 1))
 
 
-def _draw(seed: int, word: str) -> bytes:
-    return hashlib.blake2b(word.encode(), key=seed.to_bytes(8, "little"), digest_size=8).digest()
+def _draw(seed: int, word: str, stream: bytes = b"") -> bytes:
+    key = seed.to_bytes(8, "little")
+    return hashlib.blake2b(word.encode(), key=key, person=stream, digest_size=8).digest()

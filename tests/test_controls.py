@@ -1,0 +1,102 @@
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from linkjax.errors import UserError
+from linkjax.lexicon import Lexicon, WordStatistics
+from linkjax.lexicon.controls import holdout, inserted_distance, inserted_shares, scramble, thin
+
+
+def make(count):
+    return Lexicon({f"word{i}": (f"neno{i}", f"jina{i}") for i in range(count)})
+
+
+def test_a_held_out_share_is_exact_disjoint_and_all_there():
+    lexicon = make(200)
+    kept, heldout = holdout(lexicon, 0.1, seed=3)
+    assert len(heldout) == 20
+    assert kept.entries.keys().isdisjoint(heldout.entries)
+    assert {**kept.entries, **heldout.entries} == lexicon.entries
+
+
+def test_held_out_shares_are_nested_and_drawn_by_seed():
+    lexicon = make(200)
+    assert set(holdout(lexicon, 0.1, 3)[1].entries) < set(holdout(lexicon, 0.4, 3)[1].entries)
+    assert set(holdout(lexicon, 0.1, 3)[1].entries) != set(holdout(lexicon, 0.1, 4)[1].entries)
+
+
+def test_held_out_words_do_not_depend_on_the_order_of_the_list():
+    lexicon = make(50)
+    turned = Lexicon(dict(reversed(lexicon.entries.items())))
+    assert holdout(lexicon, 0.3, 0)[1].fingerprint == holdout(turned, 0.3, 0)[1].fingerprint
+
+
+def test_holding_out_and_thinning_are_independent():
+    lexicon = make(4000)
+    heldout = holdout(lexicon, 0.5, seed=0)[1]
+    both = set(thin(lexicon, 0.5, seed=0).entries) & set(heldout.entries)
+    assert 900 < len(both) < 1100  # 1,000 expected, standard deviation 16
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(1, 60), st.floats(0, 1), st.integers(0, 2**64 - 1))
+def test_any_share_and_seed_splits_a_list_in_two(count, share, seed):
+    kept, heldout = holdout(make(count), share, seed)
+    assert len(heldout) == round(share * count)
+    assert len(kept) + len(heldout) == count
+
+
+def test_what_is_known_of_a_pair_goes_with_it():
+    lexicon = Lexicon(
+        {"dog": ("mbwa",), "monday": ("jumatatu",)},
+        {},
+        {("dog", "mbwa"): 0.5},
+        {("dog", "mbwa"): "a", ("monday", "jumatatu"): "b"},
+        frozenset({"monday"}),
+    )
+    for part in holdout(lexicon, 0.5, seed=0):
+        (source,) = part.entries
+        assert set(part.weights) == {pair for pair in lexicon.weights if pair[0] == source}
+        assert set(part.origins) == {pair for pair in lexicon.origins if pair[0] == source}
+        assert part.capitalised == {source} & {"monday"}
+
+
+def test_a_scrambled_source_has_its_donors_weights_and_origins():
+    sources = [f"s{i}" for i in range(30)]
+    entries = {source: (f"{source}-one", f"{source}-two") for source in sources}
+    pairs = [(source, target) for source, targets in entries.items() for target in targets]
+    lexicon = Lexicon(
+        entries,
+        {"pairs read": 60},
+        {pair: float(index) for index, pair in enumerate(pairs) if index % 3},
+        {pair: pair[1].upper() for pair in pairs},
+        frozenset({"s1"}),
+    )
+    scrambled = scramble(lexicon, dict.fromkeys(sources, WordStatistics(1, 1, 1)), seed=0)
+    assert sorted(scrambled.entries.values()) == sorted(entries.values())
+    by_target = {target: lexicon.weights.get((source, target)) for source, target in pairs}
+    for source, target, weight, origin in scrambled.pairs():
+        assert not target.startswith(f"{source}-")
+        assert weight == by_target[target]
+        assert origin == target.upper()
+    assert len(scrambled.weights) == len(lexicon.weights)
+    assert scrambled.capitalised == lexicon.capitalised
+
+
+def test_shares_of_inserted_words_follow_the_english_counts():
+    lexicon = Lexicon({"a": ("x", "y"), "b": ("x",), "never": ("z",)})
+    statistics = {"a": WordStatistics(6, 0, 1), "b": WordStatistics(2, 0, 1), "never": WordStatistics(0, 0, 1)}
+    assert inserted_shares(lexicon, statistics) == pytest.approx({"x": 5 / 8, "y": 3 / 8, "z": 0})
+
+
+def test_distance_of_inserted_words():
+    statistics = {"a": WordStatistics(3, 0, 1), "b": WordStatistics(1, 0, 1)}
+    true = Lexicon({"a": ("x",), "b": ("y",)})
+    assert inserted_distance(true, true, statistics) == 0
+    assert inserted_distance(true, Lexicon({"a": ("y",), "b": ("x",)}), statistics) == pytest.approx(0.5)
+    assert inserted_distance(true, Lexicon({"a": ("u",), "b": ("v",)}), statistics) == pytest.approx(1)
+
+
+def test_distance_needs_words_that_occur():
+    with pytest.raises(UserError, match="nothing would be swapped"):
+        inserted_shares(Lexicon({"a": ("x",)}), {"a": WordStatistics(0, 0, 1)})
