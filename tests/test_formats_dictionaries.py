@@ -1,16 +1,19 @@
 """Dictionaries of structured formats: each read from a file in its published layout, with that format's traps."""
 
+import contextlib
 import gzip
 import json
 import math
 import sqlite3
+import tracemalloc
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from linkjax.errors import UserError
-from linkjax.lexicon.formats import FORMATS, Reading, ReadOptions, find_format
+from linkjax.lexicon.formats import FORMATS, Reading, ReadOptions, find_format, panlex_sqlite
+from linkjax.lexicon.formats.glosses import short_glosses
 
 WIKTEXTRACT = [
     {
@@ -563,6 +566,41 @@ def test_a_database_that_is_broken_or_of_something_else(tmp_path):
         database.execute("CREATE TABLE denotationx (expr, meaning, grp, quality)")
     with pytest.raises(UserError, match="no PanLex Lite database"):
         read(other, language="sw")
+
+
+def test_the_database_cannot_be_written_even_by_sql_of_its_own(tmp_path):
+    path = write_panlex_lite(tmp_path / "db.sqlite")
+    with contextlib.closing(panlex_sqlite._connect(Reading(path))) as database:
+        database.execute("PRAGMA query_only = OFF")
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            database.execute("CREATE TABLE x (y)")
+
+
+def test_xml_is_streamed(tmp_path):
+    path = tmp_path / "large.dix"
+    entries = "".join(f"<e><p><l>word{i}</l><r>neno{i}</r></p></e>\n" for i in range(20_000))
+    path.write_text(f"<dictionary><section>{entries}</section></dictionary>")
+    tracemalloc.start()
+    count = sum(1 for _ in FORMATS["dix"].read(Reading(path)))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert count == 20_000
+    assert peak < 4 << 20  # the whole tree takes 12 MB
+
+
+@pytest.mark.parametrize(
+    ("gloss", "kept"),
+    [
+        ("to run away quickly (from); run", ["to run away quickly", "run"]),
+        ("a kind of bird", ["a kind of bird"]),
+        ("kind of big bird", []),
+        ("dog [animal (four legs)], hound.", ["dog", "hound"]),
+        ("unclosed (note", []),
+        (" ; ,", []),
+    ],
+)
+def test_short_glosses(gloss, kept):
+    assert list(short_glosses(Reading(None), gloss, ";,")) == kept
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -1,7 +1,8 @@
 """CC-CEDICT, Chinese to English, turned round: https://cc-cedict.org/wiki/format:syntax
 
 Lines of `Traditional Simplified [pin1 yin1] /sense/sense/`, `[[pin1yin1]]` in version 2, `#` for comments; the
-glosses of one sense are separated by `;` since 2022.
+glosses of one sense are separated by `;` since 2022. A sense with Chinese in it names a classifier (`CL:隻`) or another
+entry, and is no translation.
 """
 
 import pathlib
@@ -19,7 +20,7 @@ TITLE = "CC-CEDICT Chinese-English dictionary"
 
 _LINE = re.compile(r"(\S+) (\S+) \[([^\]]*)\]{1,2} /(.+)/\s*$")
 _REFERENCE = re.compile(
-    r"CL:|fig\. |lit\. |abbr\. |surname |used in |"
+    r"fig\. |lit\. |abbr\. |surname |used in |"
     r"(?:also )?(?:see|written|called|known as) |"
     r"(?:\w+ )*(?:variant|form|equivalent) of |"
     r"(?:\w+ )?pr\.|"

@@ -102,7 +102,7 @@ def _translate(
 def _has_tables(database: sqlite3.Connection, schema: dict[str, tuple[str, ...]]) -> bool:
     """Whether the database has these columns in plain tables."""
     for table, columns in schema.items():
-        row = database.execute("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?", (table,)).fetchone()
+        row = database.execute("SELECT sql FROM sqlite_master WHERE name = ?", (table,)).fetchone()
         if row is None or not isinstance(row[0], str) or not row[0].upper().startswith("CREATE TABLE"):
             return False
         names = {column for (column,) in database.execute("SELECT name FROM pragma_table_info(?)", (table,))}
