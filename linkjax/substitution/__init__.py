@@ -1,5 +1,8 @@
 """LINK: words of an English text swapped for target-language words (arXiv 2605.23885)."""
 
-from linkjax.substitution.engine import WORD, LinkSettings, Span, Substituted, Substitution, match_case
+from linkjax.substitution.chunks import Span
+from linkjax.substitution.engine import Block, Substituted, Substitution
+from linkjax.substitution.settings import LinkSettings
+from linkjax.substitution.words import WORD
 
-__all__ = ["WORD", "LinkSettings", "Span", "Substituted", "Substitution", "match_case"]
+__all__ = ["WORD", "Block", "LinkSettings", "Span", "Substituted", "Substitution"]

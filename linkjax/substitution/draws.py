@@ -20,10 +20,22 @@ def step(key: np.ndarray, count: np.ndarray) -> np.ndarray:
     return mix(key + _GOLDEN * count)
 
 
-def uniform(keys: np.ndarray, stream: int, indices: np.ndarray) -> np.ndarray:
-    """Draws in [0, 1), one for each (key, index) of a stream; `keys` are mixed already."""
-    x = indices * _GOLDEN + mix(keys ^ np.uint64(stream))
-    x = (x ^ (x >> _30)) * _FIRST
-    x = (x ^ (x >> _27)) * _SECOND
+def stream(keys: np.ndarray, number: int) -> np.ndarray:
+    """Keys of one of several streams of draws."""
+    return mix(keys ^ np.uint64(number))
+
+
+def uniform(keys: np.ndarray, indices: np.ndarray) -> np.ndarray:
+    """Draws in [0, 1), one for each (key, index)."""
+    x = indices.astype(np.uint64) * _GOLDEN + keys
+    x ^= x >> _30
+    x *= _FIRST
+    x ^= x >> _27
+    x *= _SECOND
     x ^= x >> _31
-    return (x >> _11).astype(np.float64) * 2.0**-53
+    return fraction(x)
+
+
+def fraction(keys: np.ndarray) -> np.ndarray:
+    """Keys as numbers in [0, 1)."""
+    return (keys >> _11).astype(np.float64) * 2.0**-53

@@ -1,60 +1,31 @@
 """LINK: words of an English text swapped for target-language words (arXiv 2605.23885).
 
-`Substitution` is a pure function of (document id, pass, text): every draw is a hash of
+`Substitution` is a pure function of (document id, pass, progress, text): every draw is a hash of
 (seed, pass, document id, word index), so the same document gives the same result in any process, order
 or runtime, and after any resume.
+
+D documents of a block, C chunks (see `chunks`) of all of them, U units, S swaps.
 """
 
+import bisect
 import dataclasses
 import re
-from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from linkjax.errors import UserError
 from linkjax.lexicon import Lexicon, WordStatistics, scramble, thin
-from linkjax.settings import setting
+from linkjax.lexicon.controls import holdout
+from linkjax.substitution import draws
+from linkjax.substitution.chunks import END, Chunks, Found, Span, ranges
+from linkjax.substitution.settings import LinkSettings
+from linkjax.substitution.word_lists import read_word_list
+from linkjax.substitution.words import WordFinder
 
-WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
-_SENTENCE_END = re.compile(r"[.!?…。！？]+[\"'”’)\]]*(?=\s)|\n")
-
-_MASK = (1 << 64) - 1
-_GOLDEN = 0x9E3779B97F4A7C15
-_PORTION, _SWAP, _SENSE = 1, 2, 3  # streams of draws
-
-
-@dataclasses.dataclass(frozen=True)
-class LinkSettings:
-    """Settings of the intervention. Ratio 0 leaves every document byte for byte as it is."""
-
-    ratio: float = setting(0.5, "share of the eligible words (those in the lexicon) swapped in a touched document")
-    portion: float = setting(1.0, "share of the English documents that is touched, by document id and seed")
-    portion_redraw: bool = setting(False, "draw the touched documents anew at every pass over the corpus")
-    max_swaps_per_sentence: int = setting(0, "no more swaps than this in one sentence; 0 = no limit")
-    coverage: float = setting(1.0, "control: share of the lexicon's entries that is used")
-    scramble: bool = setting(False, "control: wrong pairs, matched in frequency and length")
-    loss_on_swapped: bool = setting(True, "whether swapped-in tokens count in the loss")
-    seed: int = setting(0, "seed of all draws of the intervention")
-
-    def __post_init__(self):
-        for name in ("ratio", "portion", "coverage"):
-            value = getattr(self, name)
-            if not 0 <= value <= 1:
-                raise UserError(f"link.{name} is {value}, but it is a share: choose a value from 0 to 1.")
-        for name in ("max_swaps_per_sentence", "seed"):
-            value = getattr(self, name)
-            if not 0 <= value < 2**31:
-                raise UserError(f"link.{name} is {value}: choose 0 or more, below 2^31.")
-
-
-@dataclasses.dataclass(frozen=True)
-class Span:
-    """A swapped word: `text[start:end]` of the new text stands for `original`."""
-
-    start: int
-    end: int
-    original: str
+_PORTION, _SWAP, _SENSE, _LANGUAGE = 1, 2, 3, 4  # streams of draws
+_MOST_ROWS = 1_000_000  # bounds the memory of a long run: beyond, the table is begun anew
+_REGION = re.compile(r"```.*?```|<[^<>\n]{1,500}>|`[^`\n]{1,500}`", re.DOTALL)  # mark-up and code
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +36,7 @@ class Substituted:
       text: the new text.
       spans: the swapped words, in order.
       words: words in the document.
-      eligible: those of them in the lexicon.
+      eligible: those of them that could be swapped.
     """
 
     text: str
@@ -82,118 +53,343 @@ class Substituted:
         return "".join(parts) + self.text[last:]
 
 
+@dataclasses.dataclass(frozen=True)
+class Block:
+    """Some documents after the intervention.
+
+    Attributes:
+      chunks: the table that `rows_C` are of.
+      rows_C: the chunks of the new texts, an END behind each document.
+      starts_D: where each document begins in `rows_C`.
+      swaps_S: which of the chunks have a swapped-in word.
+      words_D, eligible_D, swapped_D: words; those that could be swapped; those that were.
+      before: the chunks of the texts before.
+      replaced_Sx2: the first and the last of these that each swap replaced.
+    """
+
+    chunks: Chunks
+    rows_C: np.ndarray
+    starts_D: np.ndarray
+    swaps_S: np.ndarray
+    words_D: np.ndarray
+    eligible_D: np.ndarray
+    swapped_D: np.ndarray
+    before: Found
+    replaced_Sx2: np.ndarray
+
+    def texts(self) -> list[str]:
+        """The new texts."""
+        return self.chunks.rewritten(self.before, *self.replaced_Sx2.T, self.rows_C[self.swaps_S])
+
+    def places(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """(document, start, end, number in `chunks.originals`) of all swapped words, places in the new text."""
+        rows, spans = self.chunks.rows, self.chunks.spans
+        after_C = np.cumsum(rows.advance[self.rows_C])
+        rows_S = self.rows_C[self.swaps_S]
+        document_S = np.searchsorted(self.starts_D, self.swaps_S, side="right") - 1
+        before_D = np.where(self.starts_D > 0, after_C[self.starts_D - 1], 0) + 1  # no space before the first chunk
+        begin_S = after_C[self.swaps_S] - rows.length[rows_S] - before_D[document_S]
+        counts_S = rows.spans[rows_S]
+        number = ranges(rows.first_span[rows_S], counts_S)
+        begin = np.repeat(begin_S, counts_S)
+        return np.repeat(document_S, counts_S), begin + spans.start[number], begin + spans.end[number], number
+
+    def swaps(self) -> tuple[np.ndarray, np.ndarray]:
+        """By document: how many swaps there are, and how many of a word for the same word."""
+        document, _, _, number = self.places()
+        identical = self.chunks.spans.identical[number]
+        return tuple(np.bincount(some, minlength=len(self.starts_D)) for some in (document, document[identical]))
+
+    def documents(self) -> list[Substituted]:
+        """The documents one by one."""
+        spans: list[list[Span]] = [[] for _ in self.starts_D]
+        for document, start, end, number in zip(*(values.tolist() for values in self.places()), strict=True):
+            spans[document].append(Span(start, end, self.chunks.originals[number]))
+        counts = zip(self.words_D.tolist(), self.eligible_D.tolist(), strict=True)
+        texts = self.texts()
+        return [Substituted(text, tuple(here), *some) for text, here, some in zip(texts, spans, counts, strict=True)]
+
+
+class _Swapper:
+    """The intervention with one lexicon."""
+
+    def __init__(self, finder: WordFinder, settings: LinkSettings):
+        self._finder, self._settings = finder, settings
+        self._chunks = Chunks(finder)
+
+    def swap(self, texts: Sequence[str], keys_D: np.ndarray, ratios_D: np.ndarray) -> Block:
+        """Swaps words of each text at its ratio of eligible words; `keys_D` are the documents' keys of draws."""
+        if len(self._chunks) > _MOST_ROWS:
+            self._chunks = Chunks(self._finder)
+        table, settings = self._chunks, self._settings
+        found = table.join_phrases(table.find(texts))
+        rows_C = found.rows_C
+        starts_D = _starts(rows_C)
+        document_C = np.repeat(np.arange(len(texts)), np.diff(starts_D, append=len(rows_C)))
+        words_C = table.rows.words[rows_C]
+        units_C = table.rows.units[rows_C]
+        if settings.protect:
+            units_C = np.where(self._acronyms(rows_C) | self._regions(rows_C, starts_D, texts), 0, units_C)
+
+        with_units = np.flatnonzero(units_C)
+        units_here = units_C[with_units]
+        place_U = np.repeat(with_units, units_here)
+        unit_U = ranges(table.rows.first_unit[rows_C[with_units]], units_here)
+        document_U = document_C[place_U]
+        before_C = np.cumsum(words_C) - words_C  # words of all documents before a chunk
+        index_U = before_C[place_U] - before_C[starts_D][document_U] + table.units.first[unit_U]
+        draws_U = draws.uniform(draws.stream(keys_D, _SWAP)[document_U], index_U)
+        chosen_S = np.flatnonzero(draws_U < ratios_D[document_U])
+        if settings.max_swaps_per_sentence:
+            sentence_U = self._sentences(rows_C)[place_U]
+            chosen_S = _lowest_of_each(chosen_S, sentence_U, draws_U, settings.max_swaps_per_sentence)
+        unit_S, document_S = unit_U[chosen_S], document_U[chosen_S]
+        slot_S = table.units.first_slot[unit_S] + self._senses(keys_D[document_S], unit_S, index_U[chosen_S])
+        rows_C, swaps_S, replaced_Sx2 = self._apply(rows_C, place_U[chosen_S], slot_S)
+
+        def words_by_document(document: np.ndarray, unit: np.ndarray) -> np.ndarray:
+            return np.bincount(document, table.units.words[unit], len(texts)).astype(np.int64)
+
+        return Block(
+            table,
+            rows_C,
+            _starts(rows_C),
+            swaps_S,
+            words_D=np.add.reduceat(words_C, starts_D),
+            eligible_D=words_by_document(document_U, unit_U),
+            swapped_D=words_by_document(document_S, unit_S),
+            before=found,
+            replaced_Sx2=replaced_Sx2,
+        )
+
+    def _acronyms(self, rows_C: np.ndarray) -> np.ndarray:
+        """Chunks in capitals between others that are not: NASA, but not the words of A WHOLE SENTENCE."""
+        capitals = self._chunks.rows.capitals[rows_C]
+        if not capitals.any():
+            return capitals
+        around = np.zeros_like(capitals)
+        around[1:] = capitals[:-1]
+        around[:-1] |= capitals[1:]
+        return capitals & ~around
+
+    def _regions(self, rows_C: np.ndarray, starts_D: np.ndarray, texts: Sequence[str]) -> np.ndarray:
+        """Chunks within mark-up or code that has spaces in it."""
+        inside_C = np.zeros(len(rows_C), bool)
+        for document, text in enumerate(texts):
+            if "<" not in text and "`" not in text:
+                continue
+            start = starts_D[document]
+            end = starts_D[document + 1] if document + 1 < len(texts) else len(rows_C)
+            after = np.cumsum(self._chunks.rows.advance[rows_C[start:end]]) - 1  # the first has no space before it
+            before = after - self._chunks.rows.length[rows_C[start:end]]
+            for region in _REGION.finditer(text):
+                first = np.searchsorted(after, region.start(), side="right")
+                last = np.searchsorted(before, region.end(), side="left")
+                inside_C[start + first : start + last] = True
+        return inside_C
+
+    def _sentences(self, rows_C: np.ndarray) -> np.ndarray:
+        """Number of the sentence of each chunk."""
+        rows = self._chunks.rows
+        begins_C = rows.begins_line[rows_C]
+        begins_C[1:] |= rows.ends_sentence[rows_C[:-1]]
+        return np.cumsum(begins_C)
+
+    def _senses(self, keys_S: np.ndarray, unit_S: np.ndarray, index_S: np.ndarray) -> np.ndarray:
+        """Which translation of each unit."""
+        units, sense = self._chunks.units, self._settings.sense
+        options_S = units.options[unit_S]
+        if sense == "first":
+            return np.zeros_like(options_S)
+        what_S = units.entry[unit_S] if sense == "per_document" else index_S
+        draws_S = draws.uniform(draws.stream(keys_S, _SENSE), what_S)
+        senses_S = (draws_S * options_S).astype(np.int32)
+        if sense == "weighted":
+            for swap in np.flatnonzero(options_S > 1).tolist():
+                ends = self._finder.weight_ends.get(self._chunks.source(unit_S[swap]))
+                if ends:
+                    senses_S[swap] = bisect.bisect_right(ends, draws_S[swap])
+        return senses_S
+
+    def _apply(
+        self, rows_C: np.ndarray, place_S: np.ndarray, slot_S: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Makes the swaps.
+
+        Returns:
+          the new rows; which of them are swapped; and for each of these the first and the last chunk before
+          that it stands for (S x 2).
+        """
+        table = self._chunks
+        rows_S = table.swapped(slot_S)
+        again = np.flatnonzero(place_S[1:] == place_S[:-1]) + 1  # a second, third ... swap in one chunk
+        if len(again):
+            for run in _runs(again):
+                first = run[0] - 1
+                rows_S[first] = table.swapped_together(slot_S[first : run[-1] + 1].tolist())
+            place_S, rows_S = np.delete(place_S, again), np.delete(rows_S, again)
+        rows_C = rows_C.copy()
+        rows_C[place_S] = rows_S
+        replaced_Sx2 = np.stack([place_S, place_S], axis=1)
+        follows = (place_S[1:] == place_S[:-1] + 1) & table.rows.open_end[rows_S[:-1]]
+        again = np.flatnonzero(follows & table.rows.open_start[rows_S[1:]]) + 1  # no space within such a script
+        if not len(again):
+            return rows_C, place_S, replaced_Sx2
+        for run in _runs(again):
+            first, last = run[0] - 1, run[-1]
+            rows_C[place_S[first]] = table.merged(rows_S[first : last + 1].tolist())
+            replaced_Sx2[first, 1] = place_S[last]
+        gone = place_S[again]
+        place_S = np.delete(place_S, again)
+        return np.delete(rows_C, gone), place_S - np.searchsorted(gone, place_S), np.delete(replaced_Sx2, again, axis=0)
+
+
 class Substitution:
-    """The intervention with one lexicon and one set of settings."""
+    """The intervention with one lexicon, or one for each target language, and one set of settings.
+
+    Attributes:
+      settings: as given.
+      lexicons: language -> the lexicon in use, after all controls.
+      heldout: language -> the entries that `settings.holdout` keeps from being swapped.
+    """
 
     def __init__(
         self,
-        lexicon: Lexicon,
-        settings: LinkSettings,
-        statistics: Mapping[str, WordStatistics] | None = None,
+        lexicons: Lexicon | Mapping[str, Lexicon],
+        settings: LinkSettings = LinkSettings(),
+        statistics: Mapping[str, Mapping[str, WordStatistics]] | None = None,
+        eligible_shares: Mapping[str, float] | None = None,
     ):
-        """Args: `statistics` of each lexicon entry, needed for `settings.scramble` only."""
-        if settings.scramble:
-            if statistics is None:
-                raise UserError("link.scramble needs word statistics, which a prepared folder holds.")
-            lexicon = scramble(lexicon, statistics, settings.seed)
-        if settings.coverage < 1:
-            lexicon = thin(lexicon, settings.coverage, settings.seed)
-        self.lexicon = lexicon
-        self.settings = settings
-        self._options: dict[str, tuple[str, ...] | None] = {}  # surface form -> translations in its case
+        """Args:
+          lexicons: by target language; a lexicon alone stands for a language not named ('').
+          settings: of the intervention.
+          statistics: by language, of each lexicon entry; needed for `settings.scramble`.
+          eligible_shares: by language, what share of the words is eligible (`eligible_shares` measures it);
+            needed for `settings.ratio_of` words.
 
-    def __call__(self, document_id: int, text: str, pass_index: int = 0) -> Substituted:
-        """Swaps words of `text`.
+        Raises:
+          UserError: one of these is missing, or the lexicon covers too few words for the ratio.
+        """
+        lexicons = {"": lexicons} if isinstance(lexicons, Lexicon) else dict(lexicons)
+        self.settings = settings
+        self.lexicons: dict[str, Lexicon] = {}
+        self.heldout: dict[str, Lexicon] = {}
+        self._swappers: list[_Swapper] = []
+        self._scales: list[float] = []  # ratio of eligible words / `settings.ratio`
+        excluded, domain = read_word_list(settings.exclude), read_word_list(settings.domain_words)
+        for language, whole in lexicons.items():
+            lexicon = whole
+            if settings.scramble:
+                if statistics is None:
+                    raise UserError("link.scramble needs word statistics, which a prepared folder holds.")
+                lexicon = scramble(lexicon, statistics[language], settings.seed)
+            lexicon, self.heldout[language] = holdout(lexicon, settings.holdout, settings.seed)
+            if settings.coverage < 1:
+                lexicon = thin(lexicon, settings.coverage, settings.seed)
+            self.lexicons[language] = lexicon
+            finder = WordFinder(
+                lexicon,
+                settings,
+                known=frozenset(whole.entries),
+                excluded=excluded,
+                domain=domain,
+                language=language,
+            )
+            self._swappers.append(_Swapper(finder, settings))
+            self._scales.append(self._scale(language, eligible_shares))
+        self._language_ends = self._cumulative_weights()
+
+    def __call__(self, document_id: int, text: str, pass_index: int = 0, progress: float = 0.0) -> Substituted:
+        """Swaps words of one text; `blocks` does many, and much faster.
 
         Args:
           document_id: 64-bit id of the document.
           text: its text; everything but the swapped words is kept byte for byte.
           pass_index: how many times the corpus has been read before.
+          progress: of the training, 0 to 1, for a ratio that follows a schedule.
         """
-        words = 0
-        eligible: list[tuple[int, re.Match, tuple[str, ...]]] = []
-        for words, match in enumerate(WORD.finditer(text), start=1):
-            options = self._translations(match.group())
-            if options:
-                eligible.append((words - 1, match, options))
-        spans: list[Span] = []
-        parts: list[str] = []
-        shift = last = 0
-        for match, translation in self._choose(document_id, text, pass_index, eligible):
-            start = match.start() + shift
-            shift += len(translation) - len(match.group())
-            spans.append(Span(start, start + len(translation), match.group()))
-            parts += [text[last : match.start()], translation]
-            last = match.end()
-        new_text = "".join(parts) + text[last:] if parts else text
-        return Substituted(new_text, tuple(spans), words, len(eligible))
+        ((_, block),) = self.blocks([document_id], [text], [pass_index], [progress])
+        return block.documents()[0]
 
-    def _choose(self, document_id, text, pass_index, eligible):
-        """Yields (match, translation) of the words to swap, in order."""
+    def blocks(
+        self, ids: Sequence[int], texts: Sequence[str], passes: Sequence[int], progress: Sequence[float]
+    ) -> list[tuple[list[int], Block]]:
+        """Swaps words of D documents, see `__call__`; at best some hundred at a time.
+
+        Returns:
+          (which of the documents, their block) for each target language that has any of them.
+        """
         settings = self.settings
-        if not eligible or settings.ratio == 0:
-            return
-        key = _mix(_mix(settings.seed) ^ document_id)
-        portion_key = _mix(key + pass_index) if settings.portion_redraw else key
-        if _mix(portion_key ^ _PORTION) >= int(settings.portion * 2**64):
-            return
-        key = _mix(key + _GOLDEN * (pass_index + 1))
-        indices = np.array([index for index, _, _ in eligible], np.uint64)
-        draws = _draws(key, _SWAP, indices)
-        chosen = np.flatnonzero(draws < settings.ratio)
-        if settings.max_swaps_per_sentence:
-            chosen = self._limit_per_sentence(text, eligible, draws, chosen)
-        senses = _draws(key, _SENSE, indices[chosen])
-        for position, sense in zip(chosen.tolist(), senses.tolist(), strict=True):
-            _, match, options = eligible[position]
-            yield match, options[int(sense * len(options))]
+        passes_D = np.array(passes, np.uint64)
+        keys_D = draws.mix(draws.mix(np.array([settings.seed], np.uint64)) ^ np.array(ids, np.uint64))
+        portion_D = draws.mix(keys_D + passes_D) if settings.portion_redraw else keys_D
+        touched_D = draws.fraction(draws.stream(portion_D, _PORTION)) < settings.portion
+        ratios_D = np.where(touched_D, settings.ratios(np.array(progress, np.float64)), 0.0)
+        language_D = np.zeros(len(ids), np.int64)
+        if len(self._swappers) > 1:
+            drawn = draws.fraction(draws.stream(keys_D, _LANGUAGE))
+            language_D = np.searchsorted(self._language_ends, drawn, side="right")
+        keys_D = draws.step(keys_D, passes_D + np.uint64(1))
+        found = []
+        for language in np.unique(language_D).tolist():
+            mine = np.flatnonzero(language_D == language)
+            ratios = ratios_D[mine] * self._scales[language]
+            block = self._swappers[language].swap([texts[i] for i in mine.tolist()], keys_D[mine], ratios)
+            found.append((mine.tolist(), block))
+        return found
 
-    def _limit_per_sentence(self, text, eligible, draws, chosen):
-        """Keeps in each sentence the chosen words with the smallest draws."""
-        ends = [match.end() for match in _SENTENCE_END.finditer(text)]
-        kept: dict[int, int] = {}
-        survivors = []
-        for position in sorted(chosen.tolist(), key=lambda position: draws[position]):
-            sentence = bisect_right(ends, eligible[position][1].start())
-            kept[sentence] = kept.get(sentence, 0) + 1
-            if kept[sentence] <= self.settings.max_swaps_per_sentence:
-                survivors.append(position)
-        return np.array(sorted(survivors), np.int64)
+    def eligible_share(self, texts: Sequence[str]) -> dict[str, float]:
+        """Share of the words of some texts that could be swapped, by language."""
+        shares = {}
+        for language, swapper in zip(self.lexicons, self._swappers, strict=True):
+            words = eligible = 0
+            for start in range(0, len(texts), 256):
+                some = texts[start : start + 256]
+                block = swapper.swap(some, np.zeros(len(some), np.uint64), np.zeros(len(some)))
+                words += int(block.words_D.sum())
+                eligible += int(block.eligible_D.sum())
+            shares[language] = eligible / words if words else 0.0
+        return shares
 
-    def _translations(self, word: str) -> tuple[str, ...] | None:
-        try:
-            return self._options[word]
-        except KeyError:
-            options = self.lexicon.entries.get(word.lower())
-            if options is not None:
-                options = tuple(match_case(option, word) for option in options)
-            if len(self._options) > 2_000_000:  # bounds the memory of a long run over dirty text
-                self._options.clear()
-            self._options[word] = options
-            return options
+    def _scale(self, language: str, eligible_shares: Mapping[str, float] | None) -> float:
+        settings = self.settings
+        if settings.ratio_of == "eligible":
+            return 1.0
+        if eligible_shares is None:
+            raise UserError("link.ratio_of=words needs to know how many words are eligible, as a prepared folder does.")
+        share = eligible_shares[language]
+        if settings.highest_ratio > share:
+            raise UserError(
+                f"link.ratio {settings.highest_ratio} of all words is out of reach: only {share:.3f} of them can be"
+                f" swapped{f' for {language}' if language else ''}. Choose less, or --config.link.ratio_of=eligible."
+            )
+        return 1 / share if share else 0.0
 
-
-def match_case(translation: str, word: str) -> str:
-    """The translation in the case of the word it replaces; a lower-case word leaves it as the lexicon has it."""
-    if len(word) > 1 and word.isupper():
-        return translation.upper()
-    if word[0].isupper():
-        return translation[0].upper() + translation[1:]
-    return translation
-
-
-def _mix(x: int) -> int:
-    """splitmix64's finaliser: a bijection of 64-bit integers that spreads every bit (Steele et al. 2014)."""
-    x = (x + _GOLDEN) & _MASK
-    x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
-    x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & _MASK
-    return x ^ (x >> 31)
+    def _cumulative_weights(self) -> np.ndarray:
+        weights = self.settings.weights() or dict.fromkeys(self.lexicons, 1.0)
+        if set(weights) != set(self.lexicons):
+            raise UserError(
+                f"link.language_weights names {', '.join(sorted(weights))}, the lexicons are for"
+                f" {', '.join(sorted(self.lexicons))}: give each language a weight."
+            )
+        ends = np.cumsum([weights[language] for language in self.lexicons])
+        return ends / ends[-1]
 
 
-def _draws(key: int, stream: int, indices: np.ndarray) -> np.ndarray:
-    """Uniform draws in [0, 1), one for each index: `_mix` vectorised."""
-    x = indices * np.uint64(_GOLDEN) + np.uint64(_mix(key ^ stream))
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    x ^= x >> np.uint64(31)
-    return (x >> np.uint64(11)).astype(np.float64) * 2.0**-53
+def _starts(rows_C: np.ndarray) -> np.ndarray:
+    """Where each document begins."""
+    ends = np.flatnonzero(rows_C == END)
+    return np.concatenate([[0], ends[:-1] + 1])
+
+
+def _runs(numbers: np.ndarray) -> list[np.ndarray]:
+    """Stretches of numbers that follow each other."""
+    return np.split(numbers, np.flatnonzero(np.diff(numbers) > 1) + 1)
+
+
+def _lowest_of_each(chosen: np.ndarray, groups: np.ndarray, values: np.ndarray, most: int) -> np.ndarray:
+    """Of the chosen places at most `most` of each group, those with the lowest values, in order."""
+    order = chosen[np.lexsort((values[chosen], groups[chosen]))]
+    begins = np.flatnonzero(np.diff(groups[order], prepend=-1))
+    rank = np.arange(len(order)) - np.repeat(begins, np.diff(begins, append=len(order)))
+    return np.sort(order[rank < most])

@@ -32,7 +32,9 @@ class LinkSettings:
     select: str = setting("uniform", "which words of the lexicon: uniform (all), domain or non_domain (domain_words)")
     domain_words: str = setting("", "word list that says what is domain: a file, one word a line")
     exclude: str = setting("", "words never swapped: a file, one word a line, or 'english_function_words'")
-    sense: str = setting("uniform", "which translation: uniform, first, weighted (lexicon's) or per_document (one each)")
+    sense: str = setting(
+        "uniform", "which translation: uniform, first, weighted (lexicon's) or per_document (one each)"
+    )
     case: str = setting("match", "case of a translation: match (that of the word it replaces) or lexicon (as listed)")
     multiword_sources: bool = setting(True, "whether entries of several English words are swapped, longest first")
     multiword_targets: bool = setting(True, "whether translations of several words are used")

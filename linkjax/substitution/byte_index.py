@@ -1,0 +1,144 @@
+"""Stretches of bytes -> numbers, thousands at a time."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+_LANE = 8  # bytes looked at together
+_LONGEST = 8 * _LANE  # longer stretches, few in any text, are looked up one by one
+_ODD = np.uint64(0x9E3779B97F4A7C15)
+_OTHER = np.uint64(0xBF58476D1CE4E5B9)
+_32, _29 = np.uint64(32), np.uint64(29)
+_MASKS = np.array([(1 << 8 * size) - 1 for size in range(_LANE + 1)], np.uint64)
+
+
+class ByteIndex:
+    """A hash table with open addressing whose look-up is a dozen array operations.
+
+    A look-up compares the bytes themselves wherever they are more than the hash can hold, so different
+    stretches never get the same number.
+    """
+
+    def __init__(self):
+        self._bits = 14
+        self._hashes = np.zeros(1 << self._bits, np.uint64)  # 0 = free
+        self._numbers = np.zeros(1 << self._bits, np.int32)
+        self._known = np.zeros(0, np.uint64)  # hashes in the table
+        self._known_numbers = np.zeros(0, np.int32)
+        self._one_by_one: dict[bytes, int] = {}  # long ones, and those whose hash another has
+        self._bytes = np.zeros(1 << 16, np.uint8)  # of stretches longer than a lane
+        self._used = 0
+        self._places = np.zeros(1024, np.int64)  # number -> where its bytes are
+        self._sizes = np.zeros(1024, np.int64)
+
+    def find(self, text: bytes, starts: np.ndarray, sizes: np.ndarray, add: Callable[[bytes], int]) -> np.ndarray:
+        """Numbers of text[start : start + size] for each; `add` gives the number of one not met before."""
+        padded = text + bytes(_LANE)
+        lanes = np.ndarray((len(text) + 1,), np.uint64, padded, strides=(1,))  # the eight bytes from each place on
+        hashes = self._hash(lanes, starts, sizes)
+        numbers, found = self._look_up(hashes)
+        new = np.flatnonzero(~found & (sizes <= _LONGEST))
+        if len(new):
+            _, first = np.unique(hashes[new], return_index=True)
+            self._learn(text, hashes[new[first]], starts[new[first]], sizes[new[first]], add)
+            numbers[new] = self._look_up(hashes[new])[0]
+        other = (sizes > _LONGEST) | ~self._same(lanes, starts, sizes, numbers)
+        for index in np.flatnonzero(other).tolist():
+            stretch = text[starts[index] : starts[index] + sizes[index]]
+            if stretch not in self._one_by_one:
+                self._one_by_one[stretch] = add(stretch)
+            numbers[index] = self._one_by_one[stretch]
+        return numbers
+
+    def _hash(self, lanes: np.ndarray, starts: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+        """Of up to eight bytes a bijection; of more, mixed lane by lane."""
+        x = (lanes[starts] & _MASKS[np.minimum(sizes, _LANE)]) ^ sizes.astype(np.uint64)
+        x *= _ODD
+        x ^= x >> _32
+        for longer, here in _further_lanes(lanes, starts, sizes):
+            y = (x[longer] ^ here) * _OTHER
+            x[longer] = y ^ (y >> _29)
+        return np.maximum(x, np.uint64(1))
+
+    def _same(self, lanes: np.ndarray, starts: np.ndarray, sizes: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+        """Whether what was found is byte for byte what was looked for."""
+        same = sizes == self._sizes[numbers]
+        longer = np.flatnonzero((sizes > _LANE) & same)
+        if not len(longer):
+            return same
+        own = np.ndarray((len(self._bytes) - _LANE + 1,), np.uint64, self._bytes, strides=(1,))
+        starts, sizes, places = starts[longer], sizes[longer], self._places[numbers[longer]]
+        equal = lanes[starts] == own[places]
+        both = zip(_further_lanes(lanes, starts, sizes), _further_lanes(own, places, sizes), strict=True)
+        for (which, here), (_, there) in both:
+            equal[which] &= here == there
+        same[longer] = equal
+        return same
+
+    def _look_up(self, hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(numbers, whether there is one)."""
+        slots = (hashes >> np.uint64(64 - self._bits)).astype(np.int64)
+        there = self._hashes[slots]
+        numbers = self._numbers[slots]
+        found = there == hashes
+        open_ = np.flatnonzero(~found & (there != 0))
+        while len(open_):
+            slots[open_] = (slots[open_] + 1) & ((1 << self._bits) - 1)
+            there = self._hashes[slots[open_]]
+            hit = there == hashes[open_]
+            found[open_[hit]] = True
+            numbers[open_[hit]] = self._numbers[slots[open_[hit]]]
+            open_ = open_[~hit & (there != 0)]
+        return numbers, found
+
+    def _learn(self, text: bytes, hashes: np.ndarray, starts: np.ndarray, sizes: np.ndarray, add) -> None:
+        numbers = np.empty(len(hashes), np.int32)
+        for index, (start, size) in enumerate(zip(starts.tolist(), sizes.tolist(), strict=True)):
+            stretch = text[start : start + size]
+            numbers[index] = number = add(stretch)
+            self._keep(number, stretch)
+        self._known = np.concatenate([self._known, hashes])
+        self._known_numbers = np.concatenate([self._known_numbers, numbers])
+        if 2 * len(self._known) > len(self._hashes):
+            self._bits = int(2 * len(self._known)).bit_length() + 1
+            self._hashes = np.zeros(1 << self._bits, np.uint64)
+            self._numbers = np.zeros(1 << self._bits, np.int32)
+            hashes, numbers = self._known, self._known_numbers
+        self._insert(hashes, numbers)
+
+    def _insert(self, hashes: np.ndarray, numbers: np.ndarray) -> None:
+        """Each takes the first free slot from its own on; where several want one, the last has it."""
+        slots = (hashes >> np.uint64(64 - self._bits)).astype(np.int64)
+        while len(hashes):
+            free = self._hashes[slots] == 0
+            self._hashes[slots[free]] = hashes[free]
+            self._numbers[slots[free]] = numbers[free]
+            left = self._hashes[slots] != hashes
+            hashes, numbers = hashes[left], numbers[left]
+            slots = (slots[left] + 1) & ((1 << self._bits) - 1)
+
+    def _keep(self, number: int, stretch: bytes) -> None:
+        """Remembers a stretch's bytes for the comparison."""
+        if number >= len(self._sizes):
+            self._places = np.concatenate([self._places, np.zeros(number, np.int64)])
+            self._sizes = np.concatenate([self._sizes, np.zeros(number, np.int64)])
+        self._sizes[number] = len(stretch)
+        if len(stretch) <= _LANE:
+            return
+        end = self._used + len(stretch)
+        if end + _LANE > len(self._bytes):
+            self._bytes = np.concatenate([self._bytes, np.zeros(len(self._bytes) + end, np.uint8)])
+        self._bytes[self._used : end] = np.frombuffer(stretch, np.uint8)
+        self._places[number] = self._used
+        self._used = end
+
+
+def _further_lanes(lanes: np.ndarray, starts: np.ndarray, sizes: np.ndarray):
+    """Yields (which stretches have a further lane, that lane of each), lane after lane."""
+    position = _LANE
+    longer = np.flatnonzero((sizes > position) & (sizes <= _LONGEST))
+    while len(longer):
+        left = sizes[longer] - position
+        yield longer, lanes[starts[longer] + position] & _MASKS[np.minimum(left, _LANE)]
+        position += _LANE
+        longer = longer[left > _LANE]

@@ -1,0 +1,231 @@
+"""Which words of a piece of English text can be swapped, and what they become."""
+
+import dataclasses
+import hashlib
+import itertools
+import re
+import unicodedata
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from linkjax.lexicon import Lexicon
+from linkjax.lexicon.lemmas import english_lemma
+from linkjax.substitution.settings import LinkSettings
+
+WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
+_HYPHENS = "-‐‑"
+_POSSESSIVE = re.compile(r"(.+)'s", re.DOTALL)
+_PRONOUN_IS = frozenset(
+    ["he", "here", "how", "it", "let", "she", "that", "there", "what", "when", "where", "who", "why"]
+)
+_PROTECTED = re.compile(
+    r"://|^\s?www\.|\w@\w|^\s?[@#/]\w|/.*/|[\\{}<>=|^`]|\w_\w|\w\(\)|[a-z][A-Z]|[^\W\d_]\.[^\W\d_]|&\w+;|\$[^\W\d]"
+)
+_TURKIC = str.maketrans({"i": "İ", "ı": "I"})
+
+
+class Unit(NamedTuple):
+    """A word, or several that are one entry, which can be swapped: `text[start:end]`.
+
+    Attributes:
+      first: how many words of the text stand before it.
+      words: of how many words it is.
+      source: the lexicon's entry.
+    """
+
+    start: int
+    end: int
+    first: int
+    words: int
+    source: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Analysis:
+    """A piece of text, looked at.
+
+    Attributes:
+      words: how many.
+      units: those that can be swapped.
+      capitals: whether all words are in capitals, as an acronym is.
+      head: the text's only word, lower-cased, where the text begins with it; '' otherwise.
+      tail: the same, where the text ends with it.
+    """
+
+    words: int
+    units: tuple[Unit, ...]
+    capitals: bool = False
+    head: str = ""
+    tail: str = ""
+
+
+class WordFinder:
+    """The words of a lexicon that the settings leave in play, found in text."""
+
+    def __init__(
+        self,
+        lexicon: Lexicon,
+        settings: LinkSettings,
+        *,
+        known: frozenset[str] = frozenset(),
+        excluded: frozenset[str] = frozenset(),
+        domain: frozenset[str] = frozenset(),
+        language: str = "",
+    ):
+        """Args:
+        known: sources of the list before controls thinned it: their other forms are not swapped either.
+        excluded: words never swapped.
+        domain: the words that `settings.select` speaks of.
+        language: of the translations; Turkish and Azerbaijani have capitals of their own.
+        """
+        self._settings = settings
+        self._known = known
+        self._excluded = excluded
+        self._turkic = language.split("-")[0] in ("tr", "az")
+        self._capitalised = lexicon.capitalised
+        self.options: dict[str, tuple[str, ...]] = {}
+        for source, targets in lexicon.entries.items():
+            if not settings.multiword_targets:
+                targets = tuple(target for target in targets if " " not in target)
+            if targets and source not in excluded and self._selected(source, domain):
+                self.options[source] = targets
+        # Source -> cumulative shares of its options.
+        self.weight_ends = self._weight_ends(lexicon) if settings.sense == "weighted" else {}
+        # First word -> how many words the phrases that begin with it have, longest first.
+        self.phrases = _phrases(self.options) if settings.multiword_sources else {}
+
+    def phrase_lists(self) -> list[list[str]]:
+        """The words of each phrase."""
+        lists = (source.split(" ") for source in self.options if " " in source)
+        return [words for words in lists if len(words) in self.phrases.get(words[0], ())]
+
+    def entry_key(self, source: str) -> int:
+        """64 bits that stand for an entry; 0 where no draw asks for them."""
+        if self._settings.sense != "per_document":
+            return 0
+        return int.from_bytes(hashlib.blake2b(source.encode(), digest_size=8).digest(), "little")
+
+    def _selected(self, source: str, domain: frozenset[str]) -> bool:
+        return self._settings.select == "uniform" or (source in domain) == (self._settings.select == "domain")
+
+    def _weight_ends(self, lexicon: Lexicon) -> dict[str, list[float]]:
+        ends = {}
+        for source, targets in self.options.items():
+            weights = [max(lexicon.weights.get((source, target), 0.0), 0.0) for target in targets]
+            if sum(weights):
+                ends[source] = [end / sum(weights) for end in itertools.accumulate(weights[:-1])]
+        return ends
+
+    def analyse(self, chunk: str) -> Analysis:
+        """Looks at a stretch of text without spaces."""
+        matches = list(WORD.finditer(chunk))
+        if not matches or (self._settings.protect and _PROTECTED.search(chunk)):
+            return Analysis(len(matches), ())
+        units = tuple(self._units(chunk, matches))
+        capitals = _all_capitals(match.group() for match in matches)
+        if len(matches) > 1:
+            return Analysis(len(matches), units, capitals)
+        word = _key(matches[0].group())
+        head = word if matches[0].start() == 0 else ""
+        tail = word if matches[0].end() == len(chunk) else ""
+        return Analysis(1, units, capitals, head, tail)
+
+    def analyse_phrase(self, text: str) -> Analysis:
+        """Looks at a text that holds an entry of several words, and maybe signs before and after."""
+        matches = list(WORD.finditer(text))
+        start, end = matches[0].start(), matches[-1].end()
+        return Analysis(len(matches), (Unit(start, end, 0, len(matches), _key(text[start:end])),))
+
+    def translate(self, text: str, unit: Unit, sense: int) -> str:
+        """A translation in the case of what it replaces."""
+        option = self.options[unit.source][sense]
+        word = text[unit.start : unit.end]
+        if self._settings.case == "lexicon" or word == "I":
+            return option
+        if len(word) > 1 and word.isupper():
+            return self._upper(option)
+        if word[0].isupper() and unit.source not in self._capitalised:
+            return self._upper(option[0]) + option[1:]
+        return option
+
+    def _upper(self, text: str) -> str:
+        return (text.translate(_TURKIC) if self._turkic else text).upper()
+
+    def _units(self, chunk: str, matches: list[re.Match]):
+        """Yields the units of a chunk; words joined by hyphens are tried together first."""
+        index = 0
+        while index < len(matches):
+            last = index
+            while self._settings.multiword_sources and last + 1 < len(matches) and _hyphenated(chunk, matches, last):
+                last += 1
+            while last > index:
+                start, end = matches[index].start(), matches[last].end()
+                source = _key(chunk[start:end])
+                if source in self.options and _stands_alone(chunk, start, end):
+                    yield Unit(start, end, index, last + 1 - index, source)
+                    break
+                last -= 1
+            else:
+                unit = self._unit(chunk, matches[index], index)
+                if unit:
+                    yield unit
+            index = last + 1
+
+    def _unit(self, chunk: str, match: re.Match, index: int) -> Unit | None:
+        start, end = match.span()
+        word = match.group()
+        if not _stands_alone(chunk, start, end):
+            return None
+        source = self._source(word)
+        if source:
+            return Unit(start, end, index, 1, source)
+        possessive = _POSSESSIVE.fullmatch(word.replace("’", "'"))  # the 's stays: it is grammar of the English
+        if possessive and possessive[1].lower() not in _PRONOUN_IS:
+            source = self._source(possessive[1])
+            if source:
+                return Unit(start, end - 2, index, 1, source)
+        return None
+
+    def _source(self, word: str) -> str | None:
+        """The entry that translates a word."""
+        key = _key(word)
+        if key in self.options:
+            return key
+        if self._settings.lemmas and key not in self._known and key not in self._excluded and "'" not in key:
+            lemma = english_lemma(key)
+            if lemma in self.options:
+                return lemma
+        return None
+
+
+def _key(text: str) -> str:
+    """A text as lexicon sources are written."""
+    return text.lower().replace("’", "'").replace("‐", "-").replace("‑", "-")
+
+
+def _phrases(options: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[int, ...]]:
+    lengths: dict[str, set[int]] = {}
+    for source in options:
+        words = source.split(" ")
+        if len(words) > 1 and all(WORD.fullmatch(word) for word in words):
+            lengths.setdefault(words[0], set()).add(len(words))
+    return {first: tuple(sorted(found, reverse=True)) for first, found in lengths.items()}
+
+
+def _hyphenated(chunk: str, matches: list[re.Match], index: int) -> bool:
+    end, start = matches[index].end(), matches[index + 1].start()
+    return start == end + 1 and chunk[end] in _HYPHENS
+
+
+def _stands_alone(chunk: str, start: int, end: int) -> bool:
+    """Whether no digit, underscore or combining mark touches a word: 3rd, snake_case, decomposed letters."""
+    before, after = chunk[start - 1 : start], chunk[end : end + 1]
+    return not (before == "_" or after == "_" or before.isdigit() or after.isdigit() or _is_mark(after))
+
+
+def _is_mark(character: str) -> bool:
+    return bool(character) and not character.isascii() and unicodedata.category(character)[0] == "M"
+
+
+def _all_capitals(words) -> bool:
+    return all(len(word) > 1 and word.isupper() for word in words)
