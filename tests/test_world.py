@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from linkjax.errors import UserError
-from linkjax.lexicon.readers import clean_pairs, read_lexicon
+from linkjax.lexicon import clean_pairs, read_lexicon
 from linkjax.substitution import WORD, LinkSettings, Substitution
 from tasks.world import HELDOUT, NOWHERE, OPEN_RELATIONS, TESTED_RELATIONS, TOLD, World, WorldSettings, values_of
 

@@ -51,7 +51,7 @@ _OPEN_NOTE = re.compile(r"^[^()]*\)|\([^()]*$")
 # Words of up to three letters with a point and more after them are abbreviations (jdn., etw.).
 _SENTENCE_END = re.compile(r"(?:(?<=\w\w\w\w)|(?<=\W))\.(?=\s)|[!?](?=\s)|[.!?]\s*$")
 _ITEMS = re.compile(r"[,;]")
-_BROKEN = re.compile(r"[^\W\d_][\d.:!?][^\W_]|[.:!?]\s|\.\.|\.$|[…|\"]")
+_BROKEN = re.compile(r"[^\W\d_][\d.:!?]+[^\W\d_]|[.:!?]\s|\.\.|\.$|[…|\"]")
 
 
 def matches(path: pathlib.Path, head: bytes) -> bool:
@@ -121,6 +121,7 @@ def _read_entry(entry: str, counts: collections.Counter[str]) -> Iterator[tuple[
     for line in lines:
         if _NOT_TRANSLATION.match(line):
             continue
+        line = _restore(line)
         if _REFERENCE.search(line):
             counts["dropped: cross reference"] += 1
             continue
@@ -151,7 +152,7 @@ def _restore(text: str) -> str:
 
 def _cut(sense: str, counts: collections.Counter[str]) -> tuple[str, bool]:
     """A sense without notes, examples and what is after its first sentence; and whether there was such a rest."""
-    bare = _GRAMMAR.sub(" ", _SPECIES.sub(" | ", _restore(sense)))
+    bare = _GRAMMAR.sub(" ", _SPECIES.sub(" | ", sense))
     while bare != (bare := _NOTE.sub(" ", bare)):  # brackets within brackets
         pass
     while bare != (bare := _OPEN_NOTE.sub("", bare)):

@@ -106,11 +106,11 @@ def _read(reading: Reading, split: _Split, expected: str) -> Iterator[Pair]:
             continue
         first = False
         try:
-            number_of = _weight(cells[weight]) if weight is not None and weight < len(cells) else None
+            value = _weight(cells[weight]) if weight is not None and weight < len(cells) else None
         except ValueError:
             reading.malformed(number, f"the weight '{cells[weight]}' is not a number")
             continue
-        yield Pair(cells[source], cells[target], number_of)
+        yield Pair(cells[source], cells[target], value)
 
 
 def _weight(cell: str) -> float | None:
