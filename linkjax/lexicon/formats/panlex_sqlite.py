@@ -76,13 +76,14 @@ def _translate(
     ]
     if not varieties:
         raise UserError(f"{reading.path}: PanLex has no variety of --language={language}: see its {langvar} table.")
-    # CROSS JOIN keeps this order, from the small side: SQLite would else guess, without statistics.
+    # CROSS JOIN keeps this order, from the small side: SQLite would else guess, without statistics. The plus signs let
+    # it make an index of its own where the file has none, whatever the columns' types.
     query = f"""
         SELECT target.{text}, source.{text}, mine.{group}, mine.{quality}
         FROM {expr} AS target
-        CROSS JOIN {denotation} AS mine ON mine.{expression} = target.{expression_id}
-        CROSS JOIN {denotation} AS other ON other.{meaning} = mine.{meaning}
-        CROSS JOIN {expr} AS source ON source.{expression_id} = other.{expression}
+        CROSS JOIN {denotation} AS mine ON mine.{expression} = +target.{expression_id}
+        CROSS JOIN {denotation} AS other ON other.{meaning} = +mine.{meaning}
+        CROSS JOIN {expr} AS source ON source.{expression_id} = +other.{expression}
         WHERE target.{variety} = ? AND source.{variety} IN (SELECT {variety_id} FROM {langvar} WHERE {uid} = 'eng-000')
     """
     for number in varieties:
