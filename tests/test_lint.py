@@ -151,6 +151,25 @@ def test_without_the_library_the_language_is_not_checked(real, monkeypatch):
     assert findings.notes == ("language not checked: pip install py3langid",)
 
 
+@pytest.mark.parametrize(
+    ("place", "behind", "wrong"),
+    [
+        (1, 0.0, False),
+        (2, 0.9, False),
+        (3, 0.9, False),
+        (3, 1.1, True),
+        (2, 1.1, True),
+        (4, 0.25, False),
+        (4, 0.35, True),
+    ],
+)
+def test_relatives_may_come_first_but_not_by_far(monkeypatch, place, behind, wrong):
+    others = [("xa", 0.0), ("xb", -behind / 2), ("xc", -behind / 2), ("xd", -9.0)]
+    ranked = [*others[: place - 1], ("sw", -behind), *others[place - 1 :]]
+    monkeypatch.setattr("linkjax.lexicon.lint.rank_languages", lambda words: ranked)
+    assert bool(lint(words(100), "sw").faults) == wrong
+
+
 def test_identical_pairs_few_covered_words_and_capitals_are_warnings():
     pairs = [(f"dog{i}", f"dog{i}") for i in range(41)] + [(f"cat{i}", f"PAKA{i}") for i in range(59)]
     pairs = [(source, target.upper()) for source, target in pairs]

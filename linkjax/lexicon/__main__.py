@@ -79,7 +79,7 @@ def _merge(arguments: argparse.Namespace) -> int:
     _write({arguments.out: merged})
     for name, lexicon in (*lexicons.items(), ("all", merged)):
         print(f"{name}: {_size(lexicon)}")
-    print(f"{sum('+' in origin for origin in merged.origins.values()):,} pairs are in several lists")
+    print(f"in several lists: {sum('+' in origin for origin in merged.origins.values()):,} pairs")
     return 0
 
 
@@ -99,7 +99,7 @@ def _holdout(arguments: argparse.Namespace) -> int:
     left = {target for targets in kept.entries.values() for target in targets}
     shared = sum(not left.isdisjoint(targets) for targets in heldout.entries.values())
     print(f"kept {_size(kept)}, held out {_size(heldout)}")
-    print(f"{shared:,} held-out entries have a translation that a kept entry has too: a probe should leave them out")
+    print(f"held-out entries with a translation that a kept entry has too: {shared:,}; a probe should leave them out")
     return 0
 
 

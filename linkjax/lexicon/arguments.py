@@ -1,6 +1,7 @@
 """The grammar of the lexicon command line, and what its help says."""
 
 import argparse
+import math
 import pathlib
 
 from linkjax.errors import UserError
@@ -78,7 +79,7 @@ def build_parser() -> argparse.ArgumentParser:
     group.add_argument("--language", default="", metavar="sw", help="BCP 47 code that the translations should be of")
     group.add_argument("--format", default="", help=f"known by the content where left out; one of {', '.join(FORMATS)}")
     group.add_argument("--target_first", action="store_true", help="English is in the second column, not the first")
-    group.add_argument("--minimum_weight", type=float, default=0.0, metavar="W", help="leave out pairs of less weight")
+    group.add_argument("--minimum_weight", type=_weight, default=0.0, metavar="W", help="leave out pairs of less weight")
     group.add_argument("--keep_identical", action="store_true", help="keep pairs of identical sides (Kenya - Kenya)")
     group.add_argument("--keep_good_lines", action="store_true", help="leave malformed lines out, instead of stopping")
 
@@ -140,11 +141,21 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _share(text: str) -> float:
+def _number(text: str) -> float:
     try:
-        value = float(text)
+        return float(text)
     except ValueError:
-        value = -1
+        return math.nan
+
+
+def _weight(text: str) -> float:
+    if not math.isfinite(_number(text)):
+        raise argparse.ArgumentTypeError(f"'{text}' is no weight: give a number")
+    return float(text)
+
+
+def _share(text: str) -> float:
+    value = _number(text)
     if not 0 < value <= 1:
         raise argparse.ArgumentTypeError(f"'{text}' is no share: give a number above 0 and at most 1")
     return value

@@ -94,7 +94,7 @@ def _read(corpus: Corpus) -> dict[str, Any]:
 
 def _extent(read: dict[str, Any]) -> str:
     part = "the beginnings only, " if read["cut"] else ""
-    return f"{read['files']:,} files, {part}{read['characters']:,} characters"
+    return f"files: {read['files']:,}, {part}{read['characters']:,} characters"
 
 
 def _share(flags) -> float:
