@@ -79,7 +79,7 @@ def build_parser() -> argparse.ArgumentParser:
     group.add_argument("--language", default="", metavar="sw", help="BCP 47 code that the translations should be of")
     group.add_argument("--format", default="", help=f"known by the content where left out; one of {', '.join(FORMATS)}")
     group.add_argument("--target_first", action="store_true", help="English is in the second column, not the first")
-    group.add_argument("--minimum_weight", type=_weight, default=0.0, metavar="W", help="leave out pairs of less weight")
+    group.add_argument("--minimum_weight", type=_weight, default=0.0, metavar="W", help="leave out pairs below W")
     group.add_argument("--keep_identical", action="store_true", help="keep pairs of identical sides (Kenya - Kenya)")
     group.add_argument("--keep_good_lines", action="store_true", help="leave malformed lines out, instead of stopping")
 
