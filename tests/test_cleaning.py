@@ -40,7 +40,23 @@ def test_each_step_changes_a_translation_and_is_counted(raw, cleaned, step):
 
 @pytest.mark.parametrize(
     "target",
-    ["й", "ѓавол", "ќе", "ѝ", "ёлка", "é", "می‌خواهم", "ක්‍රීඩා", "ng'ombe", "o-ote", "-ote", "u. a.", "ni...ni"],
+    [
+        "й",
+        "ѓавол",
+        "ќе",
+        "ѝ",
+        "ёлка",
+        "é",
+        "ẹ̀kọ́",
+        "ɔ̀kɔ́",
+        "می‌خواهم",
+        "ක්‍රීඩා",
+        "ng'ombe",
+        "o-ote",
+        "-ote",
+        "u. a.",
+        "ni...ni",
+    ],
 )
 def test_spelling_survives(target):
     target = unicodedata.normalize("NFC", target)

@@ -67,6 +67,11 @@ def test_csv_as_pythons_writer_and_spreadsheets_write_it(tmp_path, delimiter, qu
     assert raw_pairs(tmp_path / "x.csv", format="csv") == rows
 
 
+def test_a_comma_within_a_cell_separates_nothing_where_semicolons_do(tmp_path):
+    path = write(tmp_path / "x.csv", "dog;mbwa, jibwa\ncat;paka, nyau\n")
+    assert raw_pairs(path) == [("dog", "mbwa, jibwa"), ("cat", "paka, nyau")]
+
+
 def test_columns_swap_and_further_ones_are_left_out(tmp_path):
     path = write(tmp_path / "x.tsv", "mbwa\tdog\tn.\npaka\tcat\t0.93\n")
     lexicon = read_lexicon(path, ReadOptions(target_first=True))
@@ -82,7 +87,9 @@ def test_a_header_is_no_pair(tmp_path, header):
     assert raw_pairs(write(tmp_path / "x.tsv", f"{header}\ndog\tmbwa\n")) == [("dog", "mbwa")]
 
 
-@pytest.mark.parametrize("pair", ["am\tni", "to\tkwa", "word\tneno", "english\tKiingereza", "source\tasili", "no\tla"])
+@pytest.mark.parametrize(
+    "pair", ["am\tni", "to\tkwa", "word\tneno", "english\tKiingereza", "source\tasili", "no\tla", "english\txqj"]
+)
 def test_a_pair_is_no_header(tmp_path, pair):
     assert raw_pairs(write(tmp_path / "x.tsv", f"{pair}\ndog\tmbwa\n")) == [tuple(pair.split("\t")), ("dog", "mbwa")]
     header_later = write(tmp_path / "y.tsv", "dog\tmbwa\nen\tsw\n")
