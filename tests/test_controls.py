@@ -11,6 +11,37 @@ def make(count):
     return Lexicon({f"word{i}": (f"neno{i}", f"jina{i}") for i in range(count)})
 
 
+def test_thinned_lexicons_are_nested_and_exact():
+    lexicon = make(200)
+    half, tenth = thin(lexicon, 0.5, seed=1), thin(lexicon, 0.1, seed=1)
+    assert len(half) == 100
+    assert len(tenth) == 20
+    assert set(tenth.entries) < set(half.entries)
+    assert set(thin(lexicon, 0.5, seed=2).entries) != set(half.entries)
+
+
+def test_scramble_is_a_matched_derangement():
+    lexicon = make(300)
+    statistics = {
+        word: WordStatistics(2 ** (i % 5), 3 * (i % 2), 1 + i % 3) for i, word in enumerate(sorted(lexicon.entries))
+    }
+    scrambled = scramble(lexicon, statistics, seed=0)
+    owner = {targets: word for word, targets in lexicon.entries.items()}
+    assert sorted(scrambled.entries.values()) == sorted(lexicon.entries.values())
+    for word, targets in scrambled.entries.items():
+        assert targets != lexicon.entries[word]
+        assert statistics[owner[targets]] == statistics[word]
+
+
+def test_scramble_gives_no_word_a_synonyms_translation():
+    pairs = [(f"a{i}", f"t{i // 2}") for i in range(40)]  # every translation belongs to two words
+    lexicon = Lexicon({source: (target,) for source, target in pairs})
+    statistics = dict.fromkeys(lexicon.entries, WordStatistics(1, 1, 1))
+    for seed in range(20):
+        scrambled = scramble(lexicon, statistics, seed)
+        assert all(set(scrambled.entries[word]).isdisjoint(lexicon.entries[word]) for word in lexicon.entries)
+
+
 def test_a_held_out_share_is_exact_disjoint_and_all_there():
     lexicon = make(200)
     kept, heldout = holdout(lexicon, 0.1, seed=3)

@@ -11,11 +11,8 @@ from linkjax.lexicon import (
     Lexicon,
     Pair,
     ReadOptions,
-    WordStatistics,
     clean_pairs,
     read_lexicon,
-    scramble,
-    thin,
     write_lexicon,
 )
 
@@ -176,41 +173,6 @@ def test_truncated_gzip_is_a_sentence(tmp_path):
     path.write_bytes(gzip.compress(b"dog\tmbwa\n" * 1000)[:40])
     with pytest.raises(UserError, match=r"cut\.gz"):
         read_lexicon(path)
-
-
-def make(count):
-    return clean_pairs([(f"word{i}x", f"neno{i}y") for i in range(count)])
-
-
-def test_thinned_lexicons_are_nested_and_exact():
-    lexicon = make(200)
-    half, tenth = thin(lexicon, 0.5, seed=1), thin(lexicon, 0.1, seed=1)
-    assert len(half) == 100
-    assert len(tenth) == 20
-    assert set(tenth.entries) < set(half.entries)
-    assert set(thin(lexicon, 0.5, seed=2).entries) != set(half.entries)
-
-
-def test_scramble_is_a_matched_derangement():
-    lexicon = make(300)
-    statistics = {
-        word: WordStatistics(2 ** (i % 5), 3 * (i % 2), 1 + i % 3) for i, word in enumerate(sorted(lexicon.entries))
-    }
-    scrambled = scramble(lexicon, statistics, seed=0)
-    owner = {targets: word for word, targets in lexicon.entries.items()}
-    assert sorted(scrambled.entries.values()) == sorted(lexicon.entries.values())
-    for word, targets in scrambled.entries.items():
-        assert targets != lexicon.entries[word]
-        assert statistics[owner[targets]] == statistics[word]
-
-
-def test_scramble_gives_no_word_a_synonyms_translation():
-    pairs = [(f"a{i}", f"t{i // 2}") for i in range(40)]  # every translation belongs to two words
-    lexicon = clean_pairs(pairs)
-    statistics = dict.fromkeys(lexicon.entries, WordStatistics(1, 1, 1))
-    for seed in range(20):
-        scrambled = scramble(lexicon, statistics, seed)
-        assert all(set(scrambled.entries[word]).isdisjoint(lexicon.entries[word]) for word in lexicon.entries)
 
 
 # Entries, those of one word, pairs.
