@@ -83,6 +83,12 @@ def test_unusable_pairs_are_dropped_and_counted(pair, fault):
     assert (lexicon.cleaning["pairs read"], lexicon.cleaning["pairs kept"]) == (2, 1)
 
 
+def test_brackets_in_thousands_cost_no_time():
+    deep = 100_000 * "(" + 100_000 * ")"
+    for junk in (deep, 200_000 * ")", 200_000 * "[", 100_000 * "{("):
+        assert clean_pairs([("dog", junk), ("cat", "paka")]).entries == {"cat": ("paka",)}
+
+
 def test_identical_sides_are_kept_on_request():
     assert clean_pairs([("Kenya", "Kenya")], ReadOptions(keep_identical=True)).entries == {"kenya": ("Kenya",)}
 

@@ -11,7 +11,8 @@ from linkjax.lexicon.lexicon import Lexicon, Pair
 from linkjax.lexicon.scripts import script_of, scripts_of
 
 _NOTE = re.compile(r"[(\[{（【][^][(){}（）【】]*[])}）】]")
-_OPEN_NOTE = re.compile(r"^[^][(){}（）【】]*[])}）】]|[(\[{（【].*$")
+_STRAY_BRACKET = re.compile(r"^.*[])}）】]|[(\[{（【].*$")
+_DEEPEST = 4  # brackets within brackets
 _SPACES = re.compile(r"[\s_~]+")
 _STRESS = re.compile(r"(?<=[\u0400-\u052f])[\u0300\u0301]")
 # Controls, soft hyphen, zero-width space, marks of direction, byte-order mark. The two joiners are spelling in Indic
@@ -77,10 +78,9 @@ def _compose(text: str) -> str:
 def _remove_notes(text: str) -> str:
     """Leaves out what is in brackets, or before a bracket that was never opened, or after one never closed."""
     bare = text
-    while bare != (bare := _NOTE.sub("", bare)):  # brackets within brackets
-        pass
-    while bare != (bare := _OPEN_NOTE.sub("", bare)):
-        pass
+    for _ in range(_DEEPEST):
+        bare = _NOTE.sub("", bare)
+    bare = _STRAY_BRACKET.sub("", bare)
     return text if bare == text else " ".join(bare.split())
 
 

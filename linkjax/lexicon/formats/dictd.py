@@ -33,12 +33,12 @@ _DIGITS = {
     digit: value for value, digit in enumerate("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
 }
 _MOST_BYTES = 1 << 29
-_MOST_ENTRY_BYTES = 1 << 20
+_MOST_ENTRY_BYTES = 1 << 16
 _MOST_WORDS = 3  # of a translation, more than the headword has
 _BODIES = (".dict.dz", ".dict")
 
-_GRAMMAR = re.compile(r"\s*<[^<>]*>\s*")
-_PRONUNCIATION = re.compile(r"(\s+/[^/]*/,?)+\s*$")
+_GRAMMAR = re.compile(r"\s{,4}<[^<>]*>\s{,4}")
+_PRONUNCIATION = re.compile(r"(\s{1,4}/[^/]*/,?){1,9}$")
 _NOT_TRANSLATION = re.compile(r"\s+(?:[\"“«]|[A-Za-z][A-Za-z -]*:\s)")
 _NUMBER = re.compile(r"^\s*\d+\.\s+")
 # FreeDict's English-Turkish file took some ends of words for abbreviations: "(kıs.)ım", "e(den.)", "impo(sin.)g".
@@ -46,8 +46,9 @@ _TORN_WORD = re.compile(r"(?<=\w)\((\w+)\.\)|\((\w+)\.\)(?=\w)")
 # "See", "abbreviation of" and species' Latin names, as that file labels them.
 _REFERENCE = re.compile(r"\(\s*(?:bak|bkz|kıs|see)\.?\s*\)")
 _SPECIES = re.compile(r"\(\s*(?:bot|zool)\.?\s*\)\s*[A-Z]")
-_NOTE = re.compile(r"\s*(?:\([^()]*\)|\[[^][]*\]|\{[^{}]*\})\s*")
-_OPEN_NOTE = re.compile(r"^[^()]*\)|\([^()]*$")
+_NOTE = re.compile(r"\s{,4}(?:\([^()]*\)|\[[^][]*\]|\{[^{}]*\})\s{,4}")
+_STRAY_BRACKET = re.compile(r"^.*\)|\(.*$")  # with what was within the brackets
+_DEEPEST = 4  # brackets within brackets
 # Words of up to three letters with a point and more after them are abbreviations (jdn., etw.).
 _SENTENCE_END = re.compile(r"(?:(?<=\w\w\w\w)|(?<=\W))\.(?=\s)|[!?](?=\s)|[.!?]\s*$")
 _ITEMS = re.compile(r"[,;]")
@@ -140,7 +141,7 @@ def _read_entry(entry: str, counts: collections.Counter[str]) -> Iterator[tuple[
 
 def _split_headword(text: str) -> list[str]:
     """The spellings of a headword: 'thrace, thracia', but not those given by an ending: 'tyrannic, -nical'."""
-    first, *others = re.split(r"\s*,\s*", text.strip())
+    first, *others = map(str.strip, text.split(","))
     if any(" " in part for part in (first, *others)):  # blood, sweat and tears
         return [text.strip()]
     return [first, *re.findall(r",\s+(\w[^\s,]*)", text)]
@@ -153,11 +154,9 @@ def _restore(text: str) -> str:
 def _cut(sense: str, counts: collections.Counter[str]) -> tuple[str, bool]:
     """A sense without notes, examples and what is after its first sentence; and whether there was such a rest."""
     bare = _GRAMMAR.sub(" ", _SPECIES.sub(" | ", sense))
-    while bare != (bare := _NOTE.sub(" ", bare)):  # brackets within brackets
-        pass
-    while bare != (bare := _OPEN_NOTE.sub("", bare)):
-        pass
-    bare, colon, _ = bare.partition(": ")
+    for _ in range(_DEEPEST):
+        bare = _NOTE.sub(" ", bare)
+    bare, colon, _ = _STRAY_BRACKET.sub("", bare).partition(": ")
     counts["dropped: example after a colon"] += bool(colon)
     end = _SENTENCE_END.search(bare)
     return (bare[: end.start()], bool(bare[end.end() :].strip())) if end else (bare, False)
