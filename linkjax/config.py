@@ -36,7 +36,7 @@ class RunSettings:
     task_module: str = setting("tasks.toy_world", "Python module that registers the SeqIO tasks")
     mixture: str = setting("toy_world", "SeqIO mixture to train on; its rates are shares of tokens")
     evaluations: str = setting("", "SeqIO evaluation tasks to rank, separated by commas")
-    lexicon: str = setting("", "bilingual word list, 'english<TAB>translation' lines; empty = the task's own")
+    lexicon: str = setting("", "bilingual word list, '{language}' in it for several; empty = the task's own")
     virtual_shards: int = setting(8, "independent streams the data is cut into; must divide the batch size")
     workers: int = setting(1, "processes that read, swap, tokenize and pack; 0 = in the training process")
     eval_every: int = setting(100, "steps between evaluations; the last step is always evaluated")

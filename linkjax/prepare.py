@@ -31,8 +31,9 @@ from linkjax.data.tokenizer import Tokenizer, train_tokenizer
 from linkjax.errors import UserError
 from linkjax.evaluation.byte_ngram import trigram_bits_per_byte
 from linkjax.files import fingerprint
-from linkjax.lexicon import Lexicon, WordStatistics, read_lexicon, write_lexicon
+from linkjax.lexicon import Lexicon, ReadOptions, WordStatistics, read_lexicon, write_lexicon
 from linkjax.substitution import WORD, LinkSettings, Substitution
+from linkjax.substitution.word_lists import read_word_list
 
 _HELDOUT_BYTES = 1_000_000  # of a component, so that evaluating as it goes stays cheap
 
@@ -58,7 +59,7 @@ def prepare(config: ml_collections.ConfigDict, out: pathlib.Path) -> None:
             shutil.rmtree(left, ignore_errors=True)
     partial = out.with_name(f".{out.name}.partial-{os.getpid()}")
     try:
-        for name in ("documents", "heldout", "evaluation"):
+        for name in ("documents", "heldout", "evaluation", "lexicons", "statistics", "words"):
             (partial / name).mkdir(parents=True)
         manifest = _fill(partial, config, settings, tasks, rates, evaluations)
         (partial / prepared.MANIFEST).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
@@ -110,7 +111,7 @@ def _fill(folder: pathlib.Path, config, settings, tasks, rates, evaluations) -> 
     from linkjax.data import tasks as seqio_side
 
     substitutions = {task.name: seqio_side.online_steps(task) for task in tasks}
-    lexicon = _lexicon(settings, substitutions)
+    lexicons = _lexicons(settings, substitutions)
     components = []
     for task in tasks:
         about = seqio_side.component_of(task)
@@ -124,7 +125,7 @@ def _fill(folder: pathlib.Path, config, settings, tasks, rates, evaluations) -> 
         heldout = list(seqio_side.documents(task, "heldout")) if "heldout" in task.source.splits else []
         heldout = list(_at_most(heldout, _HELDOUT_BYTES))
         prepared.write_jsonl((document._asdict() for document in heldout), folder / "heldout" / f"{task.name}.jsonl")
-        operations = [{"operation": "lexical_substitution", "lexicon": "lexicon.tsv"} for _ in substitutions[task.name]]
+        operations = [{"operation": "lexical_substitution"} for _ in substitutions[task.name]]
         components.append(
             {
                 "name": task.name,
@@ -139,7 +140,7 @@ def _fill(folder: pathlib.Path, config, settings, tasks, rates, evaluations) -> 
         for component in components
     }
     swapped = {name for name, steps in substitutions.items() if steps}
-    tokenizer = _tokenizer(folder, settings, corpora, lexicon, swapped)
+    tokenizer = _tokenizer(folder, settings, corpora, lexicons, swapped)
     for component in components:
         name = component["name"]
         heldout = prepared.read_jsonl(folder / "heldout" / f"{name}.jsonl")
@@ -151,12 +152,15 @@ def _fill(folder: pathlib.Path, config, settings, tasks, rates, evaluations) -> 
             "bytes": sum(len(text.encode()) for text in texts),
             "byte_trigram_bits_per_byte": _yardstick(corpora[name], texts),
         }
-    if lexicon:
-        write_lexicon(lexicon, folder / "lexicon.tsv")
+    for language, lexicon in lexicons.items():
+        write_lexicon(lexicon, folder / f"lexicons/{language}.tsv")
         english = [corpora[name] for name in sorted(swapped)]
-        target = [corpora[name] for name in corpora if name not in swapped]
+        target = [corpora[component["name"]] for component in components if component["language"] == language]
         statistics = word_statistics(lexicon, tokenizer, english, target)
-        prepared.write_statistics(statistics, folder / "lexicon_statistics.tsv")
+        prepared.write_statistics(statistics, folder / f"statistics/{language}.tsv")
+    for name in prepared.WORD_LISTS:
+        if words := read_word_list(getattr(settings.link, name)):
+            (folder / f"words/{name}.txt").write_text("".join(f"{word}\n" for word in sorted(words)))
     scores = []
     for task in evaluations:
         about = seqio_side.ranking_of(task)
@@ -170,7 +174,10 @@ def _fill(folder: pathlib.Path, config, settings, tasks, rates, evaluations) -> 
         "components": components,
         "evaluations": scores,
         "vocabulary_size": len(tokenizer),
-        "lexicon": lexicon and {"entries": len(lexicon), "sha256": lexicon.fingerprint, "cleaning": lexicon.cleaning},
+        "lexicons": {
+            language: {"entries": len(lexicon), "sha256": lexicon.fingerprint, "cleaning": lexicon.cleaning}
+            for language, lexicon in lexicons.items()
+        },
         "files": {
             str(path.relative_to(folder)): fingerprint(path) for path in sorted(folder.rglob("*")) if path.is_file()
         },
@@ -180,22 +187,27 @@ def _fill(folder: pathlib.Path, config, settings, tasks, rates, evaluations) -> 
 def _that_matter(config: ml_collections.ConfigDict) -> dict:
     """The settings that decide what is in the folder: those of the tasks, and of the run's own these few."""
     own = {field.name for field in dataclasses.fields(configs.RunSettings)} - set(prepared.SETTINGS)
-    return {key: value for key, value in config.to_dict().items() if key not in own}
+    link = {name: config.link[name] for name in prepared.WORD_LISTS}
+    return {key: value for key, value in config.to_dict().items() if key not in own} | {"link": link}
 
 
-def _lexicon(settings, substitutions) -> Lexicon | None:
-    paths = {step.lexicon_path() for steps in substitutions.values() for step in steps}
-    if settings.lexicon and paths:
-        paths = {pathlib.Path(settings.lexicon)}
-    if len(paths) > 1:
-        raise UserError(f"the mixture's tasks use {len(paths)} different lexicons; one run takes one.")
-    return read_lexicon(paths.pop()) if paths else None
+def _lexicons(settings, substitutions) -> dict[str, Lexicon]:
+    """The tasks' lexicons by target language, or those that the run names in their place."""
+    steps = [step for found in substitutions.values() for step in found]
+    if any(step.lexicons != steps[0].lexicons for step in steps):
+        raise UserError("the mixture's tasks use different lexicons; one run takes one for each language.")
+    if not steps:
+        return {}
+    if not settings.lexicon:
+        return steps[0].read()
+    paths = {language: settings.lexicon.replace("{language}", language) for language in steps[0].lexicons}
+    return {language: read_lexicon(path, ReadOptions(language=language)) for language, path in paths.items()}
 
 
-def _tokenizer(folder: pathlib.Path, settings, corpora, lexicon: Lexicon | None, swapped: set[str]) -> Tokenizer:
+def _tokenizer(folder: pathlib.Path, settings, corpora, lexicons: dict[str, Lexicon], swapped: set[str]) -> Tokenizer:
     """Trains the tokenizer on all components and on what LINK can make of them, or copies the one given.
 
-    Text with every word of the lexicon swapped is in it whatever the run's ratio, so that all arms of a
+    Text with every word of the lexicons swapped is in it whatever the run's ratio, so that all arms of a
     comparison share one tokenizer.
     """
     path = folder / "tokenizer.model"
@@ -207,9 +219,9 @@ def _tokenizer(folder: pathlib.Path, settings, corpora, lexicon: Lexicon | None,
         for name, corpus in corpora.items():
             sample = list(_spread(corpus, settings.tokenizer.train_bytes))
             yield from (document.text for document in sample)
-            if lexicon and name in swapped:
-                swap_all = Substitution(lexicon, LinkSettings(ratio=1.0))
-                yield from (swap_all(document.id, document.text).text for document in sample)
+            if name in swapped:
+                for lexicon in lexicons.values():
+                    yield from Substitution(lexicon, LinkSettings(ratio=1.0)).texts(sample)
 
     print("training the tokenizer", file=sys.stderr)
     path.write_bytes(train_tokenizer(texts(), settings.tokenizer.vocabulary_size, settings.tokenizer.kind))
@@ -242,11 +254,12 @@ def word_statistics(
     target: Iterable[Iterable[Document]],
 ) -> dict[str, WordStatistics]:
     """Frequency and length of each lexicon entry; a translation of several words counts as its rarest word."""
-    english_counts, target_counts = (
-        collections.Counter(
-            word.lower() for corpus in corpora for document in corpus for word in WORD.findall(document.text)
-        )
-        for corpora in (english, target)
+    counting = Substitution(lexicon)
+    english_counts: collections.Counter[str] = collections.Counter()
+    for corpus in english:
+        english_counts += counting.entry_counts(document.text for document in corpus)
+    target_counts = collections.Counter(
+        word.lower() for corpus in target for document in corpus for word in WORD.findall(document.text)
     )
 
     def target_count(translation: str) -> int:

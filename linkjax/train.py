@@ -72,6 +72,7 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> dict[str,
         settings.virtual_shards,
         settings.data_seed,
         settings.link,
+        settings.steps,
     )
     suite = Suite(prepared, settings.sequence_length, settings.batch_size)
     checkpoints = Checkpoints(workdir / "checkpoints", settings.keep_checkpoints)
@@ -218,7 +219,7 @@ def _run_record(config: ml_collections.ConfigDict, prepared: Prepared) -> dict[s
         "components": [component["name"] for component in prepared.components],
         "data_sha256": prepared.fingerprint,
         "tokenizer_sha256": manifest["files"]["tokenizer.model"]["sha256"],
-        "lexicon_sha256": manifest["lexicon"] and manifest["lexicon"]["sha256"],
+        "lexicon_sha256": prepared.lexicon_hashes,
     }
 
 
@@ -230,8 +231,7 @@ def _summary(settings: configs.RunSettings, prepared: Prepared, workdir: pathlib
         if name != "step":
             summary[name] = mean_of_last(records, name, _RECENT_STEPS) if recent else records[-1][name]
     summary |= prepared.yardsticks()
-    lexicon = prepared.manifest["lexicon"]
-    summary["lexicon_sha256"] = lexicon and lexicon["sha256"]
+    summary["lexicon_sha256"] = prepared.lexicon_hashes
     summary["versions"] = {
         "linkjax": __version__,
         "jax": jax.__version__,

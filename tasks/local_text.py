@@ -1,4 +1,4 @@
-"""A user's own text files as SeqIO tasks: English with LINK, and the target language.
+"""A user's own text files as SeqIO tasks: English with LINK, and the target language, or several.
 
 Nothing is registered on import: there are no files yet. `register` does it.
 """
@@ -12,11 +12,12 @@ MIXTURE = "local_text"
 
 
 def register(settings: LocalTextSettings, link: LinkSettings = LinkSettings()) -> str:
-    """Registers `local_text_english`, `local_text_target` and their mixture; returns its name."""
-    sides = (
-        ("local_text_english", "en", settings.english, settings.english_heldout),
-        ("local_text_target", settings.target_language, settings.target, settings.target_heldout),
-    )
+    """Registers `local_text_english`, `local_text_LANGUAGE` and their mixture; returns its name."""
+    sides = [("local_text_english", "en", settings.english, settings.english_heldout)]
+    for language in settings.languages:
+        paths = (path.replace("{language}", language) for path in (settings.target, settings.target_heldout))
+        sides.append((f"local_text_{language}", language, *paths))
+    lexicons = {language: settings.lexicon.replace("{language}", language) for language in settings.languages}
     for name, language, patterns, heldout_patterns in sides:
         text = LocalText(
             name,
@@ -30,11 +31,12 @@ def register(settings: LocalTextSettings, link: LinkSettings = LinkSettings()) -
             text.documents,
             splits=("train", "heldout") if text.heldout_files or settings.heldout_share else ("train",),
             language=language,
-            lexicon=settings.lexicon if language == "en" else None,
+            lexicons=lexicons if language == "en" else None,
             link=link,
         )
-    rate = settings.target_rate
-    tasks.add_mixture(MIXTURE, {"local_text_english": 1 - rate, "local_text_target": rate})
+    rate = settings.target_rate / len(settings.languages)
+    rates = {f"local_text_{language}": rate for language in settings.languages}
+    tasks.add_mixture(MIXTURE, {"local_text_english": 1 - settings.target_rate, **rates})
     return MIXTURE
 
 

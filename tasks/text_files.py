@@ -16,14 +16,14 @@ class LocalTextSettings:
     """Files of a run on a user's own text. Paths are globs; several are separated by commas."""
 
     english: str = setting("", "English text files, e.g. 'en/*.txt,more.txt.gz'")
-    target: str = setting("", "target-language text files")
-    target_language: str = setting("", "code of the target language, e.g. sw; names it in the metrics")
-    target_rate: float = setting(0.1, "share of the training tokens that is target-language text")
+    target: str = setting("", "target-language text files, e.g. 'sw/*.txt' or '{language}/*.txt'")
+    target_language: str = setting("", "code of the target language, e.g. sw; several are separated by commas")
+    target_rate: float = setting(0.1, "share of the training tokens that is target-language text, of all languages")
     document: str = setting("line", "what is a document: a line or a file")
     heldout_share: float = setting(0.02, "share of the documents kept for bits per byte, where no files are given")
     english_heldout: str = setting("", "English files for bits per byte, in place of a share")
     target_heldout: str = setting("", "target-language files for bits per byte, in place of a share")
-    lexicon: str = setting("", "bilingual word list, 'english<TAB>translation' lines")
+    lexicon: str = setting("", "bilingual word list of any format of docs/lexicons.md, e.g. 'en-{language}.tsv'")
 
     def __post_init__(self):
         for name in ("english", "target", "target_language", "lexicon"):
@@ -35,8 +35,20 @@ class LocalTextSettings:
             raise UserError(f"target_rate is {self.target_rate}: it is a share, choose between 0 and 1.")
         if not 0 <= self.heldout_share < 1:
             raise UserError(f"heldout_share is {self.heldout_share}: it is a share, choose from 0 to below 1.")
-        if self.target_language == "en":
+        if "en" in self.languages:
             raise UserError("target_language is 'en': name the language of --config.target.")
+        if len(self.languages) > 1:
+            for name in ("target", "lexicon", "target_heldout"):
+                if getattr(self, name) and "{language}" not in getattr(self, name):
+                    raise UserError(
+                        f"{name} is '{getattr(self, name)}' for the languages {self.target_language}: write"
+                        " '{language}' where their paths differ."
+                    )
+
+    @property
+    def languages(self) -> list[str]:
+        """The target languages."""
+        return [language.strip() for language in self.target_language.split(",") if language.strip()]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -28,7 +28,7 @@ def register(world: WorldSettings = WorldSettings(), link: LinkSettings = LinkSe
             functools.partial(said.sentences, language),
             splits=("train", "heldout"),
             language=language,
-            lexicon=functools.cache(lambda: _write_lexicon(said)) if language == "en" else None,
+            lexicons={LANGUAGE: functools.cache(lambda: _write_lexicon(said))} if language == "en" else None,
             link=link,
         )
     tasks.add_ranking_task(

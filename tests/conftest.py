@@ -8,6 +8,7 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
 import pathlib
 
+import hypothesis
 import jax
 import pytest
 
@@ -17,6 +18,8 @@ from linkjax.data.prepared import Prepared
 from linkjax.substitution import LinkSettings
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
+hypothesis.settings.register_profile("linkjax", deadline=None)  # the first example pays for imports and tables
+hypothesis.settings.load_profile("linkjax")
 
 ROOT = pathlib.Path(__file__).parent.parent
 
@@ -38,7 +41,9 @@ def toy(toy_folder) -> Prepared:
 
 @pytest.fixture
 def stream_settings() -> StreamSettings:
-    return StreamSettings(batch_size=16, sequence_length=64, virtual_shards=8, data_seed=0, link=LinkSettings())
+    return StreamSettings(
+        batch_size=16, sequence_length=64, virtual_shards=8, data_seed=0, link=LinkSettings(), steps=100
+    )
 
 
 @pytest.fixture(scope="session")

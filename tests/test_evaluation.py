@@ -27,7 +27,7 @@ def score_rows(toy):
     mesh = make_mesh(MeshSettings(), jax.devices()[:1])
     trainer = Trainer(model, OptimizerSettings(learning_rate=1e-2), mesh, len(toy.tokenizer), 2, 30)
     state = trainer.initialise(0)
-    with contextlib.closing(Stream(toy, StreamSettings(16, 64, 8, 0, LinkSettings()))) as stream:
+    with contextlib.closing(Stream(toy, StreamSettings(16, 64, 8, 0, LinkSettings(), 100))) as stream:
         for _ in range(30):
             state, _ = trainer.update(state, trainer.place(next(stream)))
     return lambda rows: jax.device_get(trainer.score(state["params"], trainer.place(rows)))

@@ -99,7 +99,7 @@ def test_manifest_tells_what_is_there(toy):
         data = (toy.folder / name).read_bytes()
         assert about == {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
     assert set(toy.manifest["files"]) | {"manifest.json"} == set(contents(toy.folder))
-    assert toy.manifest["lexicon"]["sha256"] == toy.lexicon.fingerprint
+    assert toy.manifest["lexicons"]["qaa"]["sha256"] == toy.lexicons["qaa"].fingerprint
 
 
 def test_word_statistics_count_both_texts(toy):
@@ -107,8 +107,8 @@ def test_word_statistics_count_both_texts(toy):
     english = " ".join(world.sentences("en", "train")).replace(".", "").lower().split()
     target = " ".join(world.sentences("qaa", "train")).replace(".", "").lower().split()
     for word in ("anna", "keeps", "violin"):
-        translation = toy.lexicon.entries[word][0]
-        assert toy.statistics[word] == WordStatistics(
+        translation = toy.lexicons["qaa"].entries[word][0]
+        assert toy.statistics["qaa"][word] == WordStatistics(
             english.count(word), target.count(translation), len(toy.tokenizer.encode(translation))
         )
 
@@ -145,8 +145,8 @@ def test_foreign_folders_are_refused(tmp_path, toy_folder):
         Prepared(tmp_path)
     cut = tmp_path / "cut"
     shutil.copytree(toy_folder, cut)
-    (cut / "lexicon.tsv").write_bytes((cut / "lexicon.tsv").read_bytes()[:-1])
-    with pytest.raises(UserError, match=r"lexicon\.tsv is missing or damaged"):
+    (cut / "lexicons/qaa.tsv").write_bytes((cut / "lexicons/qaa.tsv").read_bytes()[:-1])
+    with pytest.raises(UserError, match=r"qaa\.tsv is missing or damaged"):
         Prepared(cut)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from linkjax.data.documents import Document, Documents, write_documents
+from linkjax.data.encoder import Encoder
 from linkjax.data.pipeline import Stream, counters, make_substitution
 from linkjax.data.rows import PackedRows, ShuffledDocuments, Stretches
 from linkjax.data.tokenizer import EOS, PAD
@@ -115,7 +116,7 @@ def test_padding_carries_nothing(toy, stream_settings):
 
 
 def test_loss_on_swapped_no_takes_exactly_the_swapped_targets_out(toy, stream_settings):
-    settings = dataclasses.replace(stream_settings, link=LinkSettings(ratio=0.5, loss_on_swapped=False))
+    settings = dataclasses.replace(stream_settings, link=LinkSettings(ratio=0.5, loss_on_swapped="no"))
     (batch,), _ = take(toy, settings, 1)
     real = batch["segments_BxL"] > 0
     assert (batch["loss_weights_BxL"][real] == 1 - batch["swapped_BxL"][real]).all()
@@ -160,7 +161,9 @@ def collect_pass(documents, tokenizer, length, shards):
     """Stretches of one pass over all shards, as lists of targets."""
     found = collections.Counter()
     for shard in range(shards):
-        iterator = iter(Stretches(ShuffledDocuments(documents, shard, shards, 0), tokenizer, None, length))
+        iterator = iter(
+            Stretches(ShuffledDocuments(documents, shard, shards, 0), Encoder(tokenizer, None), length, 100)
+        )
         while True:
             stretch = next(iterator)
             state = iterator.get_state()
@@ -181,7 +184,7 @@ def test_a_pass_has_every_stretch_once_and_cuts_nothing_off(toy):
 
 def test_the_next_piece_of_a_long_document_goes_on_from_the_last(toy):
     documents = [Document(1, "Anna keeps goats. " * 20)]
-    iterator = iter(Stretches(ShuffledDocuments(documents, 0, 1, 0), toy.tokenizer, None, 16))
+    iterator = iter(Stretches(ShuffledDocuments(documents, 0, 1, 0), Encoder(toy.tokenizer, None), 16, 100))
     first, second = next(iterator), next(iterator)
     assert second["tokens"][0] == first["targets"][-1]
 
@@ -190,7 +193,7 @@ def test_a_long_document_is_resumed_in_its_middle(toy):
     documents = [Document(i, "Anna keeps goats. " * 9) for i in range(3)]
 
     def fresh():
-        return iter(Stretches(ShuffledDocuments(documents, 0, 1, 0), toy.tokenizer, None, 16))
+        return iter(Stretches(ShuffledDocuments(documents, 0, 1, 0), Encoder(toy.tokenizer, None), 16, 100))
 
     iterator = fresh()
     for _ in range(10):
@@ -221,7 +224,7 @@ def test_packing_agrees_with_seqio(toy):
     import tensorflow as tf
 
     documents = list(toy.documents(toy.components[1]))[:200]
-    stretches = Stretches(ShuffledDocuments(documents, 0, 1, 0), toy.tokenizer, None, 64)
+    stretches = Stretches(ShuffledDocuments(documents, 0, 1, 0), Encoder(toy.tokenizer, None), 64, 100)
     rows = iter(PackedRows(stretches, 0))
     ours = collections.Counter()
     while sum(ours.values()) < 500:  # more than two passes

@@ -8,7 +8,6 @@ import seqio
 import tasks.toy_world
 from linkjax.data import tasks as seqio_side
 from linkjax.errors import UserError
-from linkjax.lexicon import read_lexicon
 from linkjax.substitution import LinkSettings, Substitution
 
 
@@ -20,7 +19,7 @@ def default_world():
 def test_seqio_and_our_runtime_write_the_same_text_at_pass_0():
     task = seqio.TaskRegistry.get("toy_world_english")
     (step,) = seqio_side.online_steps(task)
-    substitution = Substitution(read_lexicon(step.lexicon_path()), step.settings)
+    substitution = Substitution(step.read(), step.settings)
     ours = [substitution(d.id, d.text).text for d in seqio_side.documents(task, "train")]
     dataset = task.get_dataset({"targets": 1024}, split="train", shuffle=False)
     decode = seqio.ByteVocabulary().decode

@@ -23,7 +23,9 @@ def batches(toy):
     from linkjax.data.pipeline import StreamSettings
     from linkjax.substitution import LinkSettings
 
-    settings = StreamSettings(batch_size=16, sequence_length=64, virtual_shards=8, data_seed=0, link=LinkSettings())
+    settings = StreamSettings(
+        batch_size=16, sequence_length=64, virtual_shards=8, data_seed=0, link=LinkSettings(), steps=100
+    )
     with contextlib.closing(Stream(toy, settings)) as stream:
         return [next(stream) for _ in range(STEPS)]
 

@@ -112,7 +112,7 @@ def test_shared_names_are_the_only_anchors():
 
 
 def test_the_word_list_goes_through_the_users_reader(toy):
-    assert read_lexicon(toy.folder / "lexicon.tsv").entries == {a: (b,) for a, b in World().lexicon_pairs}
+    assert read_lexicon(toy.folder / "lexicons/qaa.tsv").entries == {a: (b,) for a, b in World().lexicon_pairs}
 
 
 def test_heldout_sentences_are_unseen_wordings_of_told_facts():

@@ -16,13 +16,15 @@ import grain
 import numpy as np
 from absl import flags
 
+from linkjax.data.encoder import COUNTS, Encoder
 from linkjax.data.prepared import Prepared
-from linkjax.data.rows import COUNTS, PackedRows, ShuffledDocuments, Stretches, TokenMixture
+from linkjax.data.rows import PackedRows, ShuffledDocuments, Stretches, TokenMixture
 from linkjax.errors import UserError
 from linkjax.substitution import LinkSettings, Substitution
 
 _BLOCKS_AHEAD = 4
 _SWAP = "lexical_substitution"
+_MEASURED_BYTES = 2_000_000  # of each component's text, for the share of words that can be swapped
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,19 +36,28 @@ class StreamSettings:
     virtual_shards: int
     data_seed: int
     link: LinkSettings
+    steps: int  # of the whole run, for what follows a schedule
+
+
+def make_encoders(prepared: Prepared, link: LinkSettings) -> list[Encoder]:
+    """What turns each component's documents into tokens; all shards share it."""
+    substitution = make_substitution(prepared, link)
+    swapping, plain = (Encoder(prepared.tokenizer, one) for one in (substitution, None))
+    return [swapping if _SWAP in _operations(component) else plain for component in prepared.components]
 
 
 def shard_rows(
-    prepared: Prepared, settings: StreamSettings, substitution: Substitution | None, shard: int
+    prepared: Prepared, settings: StreamSettings, encoders: Sequence[Encoder], shard: int
 ) -> grain.IterDataset:
     """The endless rows of one virtual shard."""
+    tokens = settings.steps * settings.batch_size * settings.sequence_length / settings.virtual_shards
     components, rates = [], []
     for index, component in enumerate(prepared.components):
         documents = prepared.documents(component)
         seed = _seed(settings.data_seed, component["name"])
         order = ShuffledDocuments(documents, shard, settings.virtual_shards, seed)
-        here = substitution if _SWAP in _operations(component) else None
-        stretches = Stretches(order, prepared.tokenizer, here, settings.sequence_length)
+        expected = tokens * component["rate"] * component["documents"] / component["tokens"]
+        stretches = Stretches(order, encoders[index], settings.sequence_length, expected)
         components.append(PackedRows(stretches, index))
         rates.append(component["rate"])
     return TokenMixture(components, rates, settings.sequence_length, phase=shard / settings.virtual_shards)
@@ -74,10 +85,22 @@ def _operations(component: dict) -> list[str]:
 
 
 def make_substitution(prepared: Prepared, link: LinkSettings) -> Substitution | None:
-    """The intervention on this folder's lexicon, None where it has none."""
-    if prepared.lexicon is None:
+    """The intervention with this folder's lexicons, None where it has none."""
+    if not prepared.lexicons:
         return None
-    return Substitution(prepared.lexicon, link, prepared.statistics if link.scramble else None)
+    link = prepared.with_word_lists(link)
+    statistics = prepared.statistics if link.scramble else None
+    shares = None
+    if link.ratio_of == "words":
+        texts = [
+            document.text
+            for component in prepared.components
+            if _SWAP in _operations(component)
+            for document in prepared.sample(component, _MEASURED_BYTES)
+        ]
+        measuring = dataclasses.replace(link, ratio_of="eligible")
+        shares = Substitution(prepared.lexicons, measuring, statistics).eligible_shares(texts)
+    return Substitution(prepared.lexicons, link, statistics, shares)
 
 
 class _Blocks(grain.IterDataset):
@@ -120,10 +143,10 @@ class _BlocksIterator(grain.DatasetIterator):
 
     def _open(self) -> list[grain.DatasetIterator]:
         prepared, settings = Prepared(self._blocks.folder), self._blocks.settings
-        substitution = make_substitution(prepared, settings.link)
+        encoders = make_encoders(prepared, settings.link)
         iterators = []
         for shard in self._blocks.shards:
-            iterator = iter(shard_rows(prepared, settings, substitution, shard))
+            iterator = iter(shard_rows(prepared, settings, encoders, shard))
             if shard in self._blocks.states:
                 iterator.set_state(json.loads(self._blocks.states[shard]))
             iterators.append(iterator)
@@ -199,7 +222,7 @@ def counters(states: dict[int, str], components: Sequence[dict]) -> dict[str, fl
     """What has been given out up to these states, summed over their shards.
 
     Keys: `tokens/NAME`, `passes/NAME`, `source_documents/NAME`, `source_bytes/NAME` (before substitution);
-    and for the swapped text `link/eligible_share`, `link/swapped_share` (of all words) and
+    and for the text with swaps `link/eligible_share`, `link/swapped_share` (of all words) and
     `link/identical_share` (of the swaps).
     """
     tokens = np.zeros(len(components), np.int64)
@@ -215,10 +238,10 @@ def counters(states: dict[int, str], components: Sequence[dict]) -> dict[str, fl
         result[f"source_documents/{name}"] = of["documents"]
         result[f"source_bytes/{name}"] = of["bytes"]
         result[f"passes/{name}"] = of["documents"] / component["documents"]
-    _, _, words, eligible, swapped, identical = counts.sum(0).tolist()
+    _, _, words, eligible, swapped, swaps, identical = counts.sum(0).tolist()
     result["link/eligible_share"] = eligible / max(words, 1)
     result["link/swapped_share"] = swapped / max(words, 1)
-    result["link/identical_share"] = identical / max(swapped, 1)
+    result["link/identical_share"] = identical / max(swaps, 1)
     return result
 
 

@@ -4,26 +4,30 @@ manifest.json            components, rates, online operations, counts, hashes
 documents/*.arrayrecord  the training documents, id + text
 heldout/NAME.jsonl       documents kept out of training, {"id", "text"}
 tokenizer.model          SentencePiece
-lexicon.tsv              the cleaned word list (if there is one)
-lexicon_statistics.tsv   word, English count, target count, pieces of a translation
+lexicons/LANGUAGE.tsv    the cleaned word lists, if there are any
+statistics/LANGUAGE.tsv  word, English count, target count, pieces of a translation
+words/NAME.txt           word lists that settings of the intervention name: exclude, domain_words
 evaluation/NAME.jsonl    items to rank
 """
 
+import dataclasses
 import functools
 import hashlib
 import json
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from linkjax.data.documents import Document, Documents
 from linkjax.data.tokenizer import Tokenizer
 from linkjax.errors import UserError
 from linkjax.files import fingerprint
 from linkjax.lexicon import Lexicon, WordStatistics, read_lexicon
+from linkjax.substitution import LinkSettings
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
 SETTINGS = ("task_module", "mixture", "evaluations", "lexicon", "tokenizer")  # of a run, that decide the contents
+WORD_LISTS = ("exclude", "domain_words")  # settings of the intervention that name a list
 
 
 class Prepared:
@@ -81,13 +85,33 @@ class Prepared:
         return Tokenizer.load(self.folder / "tokenizer.model")
 
     @functools.cached_property
-    def lexicon(self) -> Lexicon | None:
-        path = self.folder / "lexicon.tsv"
-        return read_lexicon(path) if path.exists() else None
+    def lexicons(self) -> dict[str, Lexicon]:
+        """By target language."""
+        return {
+            language: read_lexicon(self.folder / f"lexicons/{language}.tsv") for language in self.manifest["lexicons"]
+        }
 
     @functools.cached_property
-    def statistics(self) -> dict[str, WordStatistics]:
-        return read_statistics(self.folder / "lexicon_statistics.tsv")
+    def statistics(self) -> dict[str, dict[str, WordStatistics]]:
+        """By target language, of each lexicon's sources."""
+        languages = self.manifest["lexicons"]
+        return {language: read_statistics(self.folder / f"statistics/{language}.tsv") for language in languages}
+
+    @property
+    def lexicon_hashes(self) -> dict[str, str]:
+        """Fingerprints of the lexicons by target language."""
+        return {language: about["sha256"] for language, about in self.manifest["lexicons"].items()}
+
+    def with_word_lists(self, link: LinkSettings) -> LinkSettings:
+        """The settings with this folder's copies of the word lists they name."""
+        copies = {name: self.folder / "words" / f"{name}.txt" for name in WORD_LISTS if getattr(link, name)}
+        return dataclasses.replace(link, **{name: str(path) for name, path in copies.items() if path.exists()})
+
+    def sample(self, component: dict, size: int) -> Iterator[Document]:
+        """Documents from all over a component, about `size` bytes."""
+        documents = self.documents(component)
+        for index in range(0, len(documents), max(1, -(-component["bytes"] // size))):
+            yield documents[index]
 
     def documents(self, component: dict) -> Documents:
         name = component["name"]

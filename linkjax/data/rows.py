@@ -11,6 +11,7 @@ B rows, L tokens of a row. A row carries (numpy, without the B):
     component_B       int32   index of the mixture's component
 """
 
+import collections
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,11 +19,11 @@ import grain
 import numpy as np
 
 from linkjax.data.documents import Document
-from linkjax.data.tokenizer import EOS, PAD, Tokenizer
-from linkjax.substitution import Substitution
+from linkjax.data.encoder import COUNTS, Encoded, Encoder
+from linkjax.data.tokenizer import PAD
 
 _PACKED_TOGETHER = 32  # rows that are open at once; more pack tighter and cost more to resume
-COUNTS = ("documents", "bytes", "words", "eligible", "swapped", "identical")
+_READ_TOGETHER = 1 << 16  # characters
 
 
 class ShuffledDocuments:
@@ -49,20 +50,11 @@ class ShuffledDocuments:
 class Stretches(grain.IterDataset):
     """Documents as stretches of at most `length` tokens."""
 
-    def __init__(
-        self,
-        documents: ShuffledDocuments,
-        tokenizer: Tokenizer,
-        substitution: Substitution | None,
-        length: int,
-    ):
+    def __init__(self, documents: ShuffledDocuments, encoder: Encoder, length: int, expected_documents: float):
+        """Args: `expected_documents`, of the whole run, for the progress that a ratio's schedule follows."""
         super().__init__()
-        self.documents, self.tokenizer, self.substitution, self.length = (
-            documents,
-            tokenizer,
-            substitution,
-            length,
-        )
+        self.documents, self.encoder, self.length = documents, encoder, length
+        self.expected_documents = expected_documents
 
     def __iter__(self) -> grain.DatasetIterator:
         return _StretchesIterator(self)
@@ -72,51 +64,47 @@ class _StretchesIterator(grain.DatasetIterator):
     def __init__(self, dataset: Stretches):
         super().__init__()
         self._dataset = dataset
-        self._position = 0  # documents read
+        self._position = 0  # documents given out
         self._offset = 0  # tokens of the present document already given out
-        self._current: dict[str, np.ndarray] | None = None
+        self._ahead: collections.deque[Encoded] = collections.deque()  # documents from `position` on
 
     def __next__(self) -> dict[str, np.ndarray]:
-        if self._current is None:
-            self._current = self._read()
-        start, end = self._offset, self._offset + self._dataset.length
-        stretch = {name: values[start:end] for name, values in self._current.items()}
-        stretch["counts"] = self._counts if start == 0 else np.zeros_like(self._counts)
-        if end < len(self._current["targets"]):
+        if not self._ahead:
+            self._ahead.extend(self._read())
+        current = self._ahead[0]
+        start, end = self._offset, min(self._offset + self._dataset.length, len(current.tokens_T))
+        before = current.tokens_T[max(start - 1, 0) : end - 1]
+        stretch = {
+            "targets": current.targets_T[start:end],
+            "tokens": np.append(np.int32(PAD), before) if start == 0 else before,
+            "loss_weights": current.loss_weights_T[start:end],
+            "swapped": current.swapped_T[start:end],
+            "counts": current.counts if start == 0 else np.zeros_like(current.counts),
+        }
+        if end < len(current.tokens_T):
             self._offset = end
         else:
-            self._position, self._offset, self._current = self._position + 1, 0, None
+            self._position, self._offset = self._position + 1, 0
+            self._ahead.popleft()
         return stretch
 
-    def _read(self) -> dict[str, np.ndarray]:
-        dataset = self._dataset
-        document, pass_index = dataset.documents[self._position]
-        counts = [1, len(document.text.encode()), 0, 0, 0, 0]
-        loss_on_swapped = True
-        if dataset.substitution:
-            done = dataset.substitution(document.id, document.text, pass_index)
-            identical = sum(done.text[span.start : span.end] == span.original for span in done.spans)
-            counts[2:] = done.words, done.eligible, len(done.spans), identical
-            targets, swapped = dataset.tokenizer.encode_with_spans(done.text, done.spans)
-            loss_on_swapped = dataset.substitution.settings.loss_on_swapped
-        else:
-            targets = np.array(dataset.tokenizer.encode(document.text), np.int32)
-            swapped = np.zeros(len(targets), np.uint8)
-        self._counts = np.array(counts)
-        targets = np.append(targets, np.int32(EOS))
-        swapped = np.append(swapped, np.uint8(0))
-        return {
-            "targets": targets,
-            "tokens": np.append(np.int32(PAD), targets[:-1]),
-            "loss_weights": np.ones(len(targets), np.float32) if loss_on_swapped else np.float32(1) - swapped,
-            "swapped": swapped,
-        }
+    def _read(self) -> list[Encoded]:
+        """Some documents at once: what each becomes does not depend on the others."""
+        found, passes, size = [], [], 0
+        while size < _READ_TOGETHER:
+            document, pass_index = self._dataset.documents[self._position + len(found)]
+            found.append(document)
+            passes.append(pass_index)
+            size += len(document.text) + 1
+        places = self._position + np.arange(len(found))
+        return self._dataset.encoder.encode(found, passes, places / self._dataset.expected_documents)
 
     def get_state(self) -> dict[str, Any]:
         return {"position": self._position, "offset": self._offset}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        self._position, self._offset, self._current = state["position"], state["offset"], None
+        self._position, self._offset = state["position"], state["offset"]
+        self._ahead.clear()
 
 
 class PackedRows(grain.IterDataset):

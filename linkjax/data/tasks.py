@@ -5,7 +5,6 @@ Imports TensorFlow; only `prepare`, `tasks/` and other SeqIO programs import it.
 
 import dataclasses
 import functools
-import pathlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import seqio
@@ -13,7 +12,7 @@ import tensorflow as tf
 
 from linkjax.data.documents import Document, document_id
 from linkjax.errors import UserError
-from linkjax.lexicon import WordStatistics, read_lexicon
+from linkjax.lexicon import Lexicon, ReadOptions, WordStatistics, read_lexicon
 from linkjax.substitution import LinkSettings, Substitution
 
 _UINT64 = (1 << 64) - 1
@@ -46,22 +45,26 @@ class LexicalSubstitution:
     SeqIO repeats a data set before its online steps, so here every pass has the swaps of pass 0.
 
     Attributes:
-      lexicon: path of a bilingual word list, or a function that returns one.
+      lexicons: target language -> path of a bilingual word list, or a function that returns one.
       settings: of the intervention; a LinkJAX run takes its own from its config.
-      statistics: of the lexicon's words, needed for `settings.scramble` only.
+      statistics: by language, of the lexicons' words; needed for `settings.scramble` only.
+      eligible_shares: by language, of the text's words; needed for `settings.ratio_of` words only.
     """
 
-    lexicon: str | Callable[[], str]
+    lexicons: Mapping[str, str | Callable[[], str]]
     settings: LinkSettings = LinkSettings()
-    statistics: Mapping[str, WordStatistics] | None = None
+    statistics: Mapping[str, Mapping[str, WordStatistics]] | None = None
+    eligible_shares: Mapping[str, float] | None = None
 
-    def lexicon_path(self) -> pathlib.Path:
-        return pathlib.Path(self.lexicon() if callable(self.lexicon) else self.lexicon)
+    def read(self) -> dict[str, Lexicon]:
+        """The lexicons, by language."""
+        paths = {language: path() if callable(path) else path for language, path in self.lexicons.items()}
+        return {language: read_lexicon(path, ReadOptions(language=language)) for language, path in paths.items()}
 
     def __call__(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
         @functools.cache
         def substitution():
-            return Substitution(read_lexicon(self.lexicon_path()), self.settings, self.statistics)
+            return Substitution(self.read(), self.settings, self.statistics, self.eligible_shares)
 
         def swap(identifier, text):
             return substitution()(int(identifier) & _UINT64, text.decode()).text.encode()
@@ -94,7 +97,7 @@ def add_text_task(
     *,
     splits: Sequence[str],
     language: str,
-    lexicon: str | Callable[[], str] | None = None,
+    lexicons: Mapping[str, str | Callable[[], str]] | None = None,
     link: LinkSettings = LinkSettings(),
     vocabulary: seqio.Vocabulary | None = None,
 ) -> seqio.Task:
@@ -105,14 +108,14 @@ def add_text_task(
       texts: split -> its documents.
       splits: 'train', and 'heldout' where there is one.
       language: BCP 47 code, names the language in metrics.
-      lexicon: word list; given, the documents go through `LexicalSubstitution`.
+      lexicons: word lists by target language; given, the documents go through `LexicalSubstitution`.
       link: settings of the substitution in plain SeqIO programs.
       vocabulary: for plain SeqIO programs, bytes by default; `prepare` trains its own.
     """
     source = seqio.FunctionDataSource(_dataset_function(texts), splits=splits)
     preprocessors = [MakeDocuments(name, language), seqio.CacheDatasetPlaceholder()]
-    if lexicon:
-        preprocessors.append(LexicalSubstitution(lexicon, link))
+    if lexicons:
+        preprocessors.append(LexicalSubstitution(lexicons, link))
     preprocessors += [seqio.preprocessors.tokenize, seqio.preprocessors.append_eos_after_trim]
     features = {"targets": seqio.Feature(vocabulary or seqio.ByteVocabulary(), add_eos=True)}
     _forget(seqio.TaskRegistry, name)

@@ -84,6 +84,7 @@ class Tokenizer:
                 " (extra spaces kept) and byte fallback."
             )
         self._words: dict[str, list[int]] = {}
+        self._signs_within = {sign for token in range(len(self)) for sign in "\n\t" if self._is_within(sign, token)}
 
     def __reduce__(self):
         return Tokenizer, (self._model,)
@@ -100,6 +101,14 @@ class Tokenizer:
 
     def piece(self, token: int) -> str:
         return self._processor.id_to_piece(token)
+
+    def cuts_before(self, sign: str) -> bool:
+        """Whether no piece joins a line end or a tab to what is beside it, as it joins letters."""
+        return sign not in self._signs_within
+
+    def _is_within(self, sign: str, token: int) -> bool:
+        piece = self.piece(token)
+        return sign in piece and len(piece) > 1
 
     def decode(self, ids: Sequence[int]) -> str:
         return self._processor.decode([int(token) for token in ids])

@@ -8,9 +8,10 @@ D documents of a block, C chunks (see `chunks`) of all of them, U units, S swaps
 """
 
 import bisect
+import collections
 import dataclasses
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -63,6 +64,7 @@ class Block:
       starts_D: where each document begins in `rows_C`.
       swaps_S: which of the chunks have a swapped-in word.
       words_D, eligible_D, swapped_D: words; those that could be swapped; those that were.
+      units_U: the units that could be swapped.
       before: the chunks of the texts before.
       replaced_Sx2: the first and the last of these that each swap replaced.
     """
@@ -74,8 +76,14 @@ class Block:
     words_D: np.ndarray
     eligible_D: np.ndarray
     swapped_D: np.ndarray
+    units_U: np.ndarray
     before: Found
     replaced_Sx2: np.ndarray
+
+    @property
+    def sizes_D(self) -> np.ndarray:
+        """Bytes of the texts before."""
+        return np.diff(self.before.text_ends_D, prepend=-1) - 1
 
     def texts(self) -> list[str]:
         """The new texts."""
@@ -158,9 +166,14 @@ class _Swapper:
             words_D=np.add.reduceat(words_C, starts_D),
             eligible_D=words_by_document(document_U, unit_U),
             swapped_D=words_by_document(document_S, unit_S),
+            units_U=unit_U,
             before=found,
             replaced_Sx2=replaced_Sx2,
         )
+
+    def look(self, texts: Sequence[str]) -> Block:
+        """The same with no swap made: for what could be swapped."""
+        return self.swap(texts, np.zeros(len(texts), np.uint64), np.zeros(len(texts)))
 
     def _acronyms(self, rows_C: np.ndarray) -> np.ndarray:
         """Chunks in capitals between others that are not: NASA, but not the words of A WHOLE SENTENCE."""
@@ -338,18 +351,34 @@ class Substitution:
             found.append((mine.tolist(), block))
         return found
 
-    def eligible_share(self, texts: Sequence[str]) -> dict[str, float]:
+    def texts(self, documents: Iterable[tuple[int, str]], pass_index: int = 0) -> Iterator[str]:
+        """Yields the new texts of (id, text) documents, as `__call__` makes them."""
+        for ids, texts in _some_at_a_time(documents):
+            new = {}
+            for members, block in self.blocks(ids, texts, [pass_index] * len(ids), [0.0] * len(ids)):
+                new |= zip(members, block.texts(), strict=True)
+            yield from (new[member] for member in range(len(ids)))
+
+    def eligible_shares(self, texts: Iterable[str]) -> dict[str, float]:
         """Share of the words of some texts that could be swapped, by language."""
-        shares = {}
-        for language, swapper in zip(self.lexicons, self._swappers, strict=True):
-            words = eligible = 0
-            for start in range(0, len(texts), 256):
-                some = texts[start : start + 256]
-                block = swapper.swap(some, np.zeros(len(some), np.uint64), np.zeros(len(some)))
-                words += int(block.words_D.sum())
-                eligible += int(block.eligible_D.sum())
-            shares[language] = eligible / words if words else 0.0
-        return shares
+        words, eligible = np.zeros(len(self._swappers)), np.zeros(len(self._swappers))
+        for _, some in _some_at_a_time((0, text) for text in texts):
+            for language, swapper in enumerate(self._swappers):
+                block = swapper.look(some)
+                words[language] += block.words_D.sum()
+                eligible[language] += block.eligible_D.sum()
+        return dict(zip(self.lexicons, (eligible / np.maximum(words, 1)).tolist(), strict=True))
+
+    def entry_counts(self, texts: Iterable[str]) -> collections.Counter[str]:
+        """How often each entry of the (one) lexicon could be swapped in."""
+        (swapper,) = self._swappers
+        counts: collections.Counter[str] = collections.Counter()
+        for _, some in _some_at_a_time((0, text) for text in texts):
+            block = swapper.look(some)
+            units, times = np.unique(block.units_U, return_counts=True)
+            for unit, count in zip(units.tolist(), times.tolist(), strict=True):
+                counts[block.chunks.source(unit)] += count
+        return counts
 
     def _scale(self, language: str, eligible_shares: Mapping[str, float] | None) -> float:
         settings = self.settings
@@ -374,6 +403,20 @@ class Substitution:
             )
         ends = np.cumsum([weights[language] for language in self.lexicons])
         return ends / ends[-1]
+
+
+def _some_at_a_time(documents: Iterable[tuple[int, str]]) -> Iterator[tuple[list[int], list[str]]]:
+    """Yields ids and texts of some documents, about 64 thousand characters together."""
+    ids, texts, size = [], [], 0
+    for identifier, text in documents:
+        ids.append(identifier)
+        texts.append(text)
+        size += len(text) + 1
+        if size >= 1 << 16:
+            yield ids, texts
+            ids, texts, size = [], [], 0
+    if ids:
+        yield ids, texts
 
 
 def _starts(rows_C: np.ndarray) -> np.ndarray:
