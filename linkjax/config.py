@@ -6,7 +6,6 @@ import difflib
 import importlib.util
 import json
 import pathlib
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -15,7 +14,7 @@ from absl import flags
 from ml_collections import config_flags
 
 from linkjax.data.tokenizer import TokenizerSettings
-from linkjax.errors import UserError
+from linkjax.errors import UserError, errors_as_sentences
 from linkjax.model.decoder import ModelSettings
 from linkjax.settings import setting
 from linkjax.substitution import LinkSettings
@@ -130,19 +129,6 @@ def from_json(path: pathlib.Path) -> ml_collections.ConfigDict:
 def from_dict(values: dict) -> ml_collections.ConfigDict:
     """A config from plain data as JSON has it, which knows no tuples."""
     return ml_collections.ConfigDict(_tuples(values)).lock()
-
-
-@contextlib.contextmanager
-def errors_as_sentences() -> Iterator[None]:
-    """Ends the program with one sentence and exit code 2 on a UserError; 130 on Ctrl-C."""
-    try:
-        yield
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("stopped.", file=sys.stderr)
-        sys.exit(130)
 
 
 def main(run: Callable[..., None], doc: str, options: dict[str, tuple[str, str]], argv: Sequence[str]) -> None:

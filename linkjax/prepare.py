@@ -4,6 +4,10 @@
 
 `train` runs this by itself where its prepared folder is missing. The folder can then be carried to any
 machine: training on it needs neither TensorFlow nor SeqIO.
+
+    python -m linkjax.prepare export --config=configs/base.py --config.data=prepared/toy --out=swapped
+
+writes the text of a prepared folder with its words swapped, for any other trainer.
 """
 
 import collections
@@ -49,6 +53,16 @@ def prepare(config: ml_collections.ConfigDict, out: pathlib.Path) -> None:
     if out.exists():
         raise UserError(f"{out} exists already: remove it or choose another --out.")
     tasks, rates, evaluations = _register(config, settings)
+    with _whole_or_not_at_all(out) as partial:
+        for name in ("documents", "heldout", "evaluation", "lexicons", "statistics", "words"):
+            (partial / name).mkdir()
+        manifest = _fill(partial, config, settings, tasks, rates, evaluations)
+        (partial / prepared.MANIFEST).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
+
+
+@contextlib.contextmanager
+def _whole_or_not_at_all(out: pathlib.Path) -> Iterator[pathlib.Path]:
+    """A folder beside `out` to fill, renamed to it at the end; nothing is left where that is not reached."""
     created = [folder for folder in out.parents if not folder.exists()]
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -59,10 +73,8 @@ def prepare(config: ml_collections.ConfigDict, out: pathlib.Path) -> None:
             shutil.rmtree(left, ignore_errors=True)
     partial = out.with_name(f".{out.name}.partial-{os.getpid()}")
     try:
-        for name in ("documents", "heldout", "evaluation", "lexicons", "statistics", "words"):
-            (partial / name).mkdir(parents=True)
-        manifest = _fill(partial, config, settings, tasks, rates, evaluations)
-        (partial / prepared.MANIFEST).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
+        partial.mkdir()
+        yield partial
         try:
             partial.rename(out)
         except OSError as error:
@@ -316,10 +328,59 @@ def _progress(items: Iterable, label: str) -> Iterable:
 
 
 def run(config: ml_collections.ConfigDict, out: str) -> None:
+    prepare(config, _named(out))
+
+
+def run_export(config: ml_collections.ConfigDict, out: str, format: str, pass_index: str) -> None:
+    """Writes a prepared folder's text with its words swapped into the folder `out`: whole, or not at all."""
+    from linkjax.data.export import FORMATS, export
+
+    settings = configs.run_settings(config)
+    folder = _named(out)
+    if not settings.data:
+        raise UserError("--config.data is missing: name the prepared folder; it is made where it does not exist.")
+    if format not in FORMATS:
+        raise UserError(f"--format is '{format}': choose one of {', '.join(FORMATS)}.")
+    if not pass_index.isdecimal():
+        raise UserError(f"--pass_index is '{pass_index}': choose 0, 1, 2 ...")
+    if folder.exists():
+        raise UserError(f"{folder} exists already: remove it or choose another --out.")
+    data = pathlib.Path(settings.data)
+    if not data.exists():
+        prepare(config, data)
+    with _whole_or_not_at_all(folder) as partial:
+        counts = export(prepared.Prepared(data), settings.link, partial, format, int(pass_index), _progress)
+    for name, of in counts["components"].items():
+        if of["words"]:
+            print(
+                f"{name}: {of['documents']:,} documents, {of['words']:,} words, {of['eligible_words']:,} of them"
+                f" eligible; {of['swaps']:,} swaps for {of['distinct_targets']:,} different words"
+            )
+        else:
+            print(f"{name}: {of['documents']:,} documents, as they were")
+    print(f"written to {folder}")
+
+
+def _named(out: str) -> pathlib.Path:
     if not out:
         raise UserError("--out is missing: name the folder to write.")
-    prepare(config, pathlib.Path(out))
+    return pathlib.Path(out)
 
+
+_EXPORT = """Writes the text of a prepared folder with its words swapped, for any other trainer.
+
+    python -m linkjax.prepare export --config=configs/base.py --config.data=prepared/toy --out=swapped
+
+OUT/COMPONENT.jsonl has a line per document: id, text, and its swaps (start, end, original); Parquet the same;
+text has one document a line. OUT/counts.json says what was swapped and by which settings."""
 
 if __name__ == "__main__":
-    configs.main(run, __doc__, {"out": ("", "folder to write; must not exist")}, sys.argv)
+    if sys.argv[1:2] == ["export"]:
+        options = {
+            "out": ("", "folder to write; must not exist"),
+            "format": ("jsonl", "jsonl, parquet or text"),
+            "pass_index": ("0", "which pass over the corpus: each has swaps of its own"),
+        }
+        configs.main(run_export, _EXPORT, options, [sys.argv[0], *sys.argv[2:]])
+    else:
+        configs.main(run, __doc__, {"out": ("", "folder to write; must not exist")}, sys.argv)

@@ -123,7 +123,7 @@ def test_local_text_config_end_to_end(tmp_path, text_files):
     summary = json.loads((workdir / "summary.json").read_text())
     assert summary["link/swapped_share"] > 0.1
     assert summary["bits_per_byte/sw"] > 0
-    assert summary["passes/local_text_target"] > 0
+    assert summary["passes/local_text_sw"] > 0
 
 
 def test_study_config_end_to_end(tmp_path):

@@ -43,7 +43,7 @@ def make_encoders(prepared: Prepared, link: LinkSettings) -> list[Encoder]:
     """What turns each component's documents into tokens; all shards share it."""
     substitution = make_substitution(prepared, link)
     swapping, plain = (Encoder(prepared.tokenizer, one) for one in (substitution, None))
-    return [swapping if _SWAP in _operations(component) else plain for component in prepared.components]
+    return [swapping if swaps_words(component) else plain for component in prepared.components]
 
 
 def shard_rows(
@@ -72,6 +72,11 @@ def check_enough(component: str, documents: int, virtual_shards: int) -> None:
         )
 
 
+def swaps_words(component: dict) -> bool:
+    """Whether a component's text goes through the intervention."""
+    return _SWAP in _operations(component)
+
+
 def _operations(component: dict) -> list[str]:
     """The online operations of a component, which are all known here.
 
@@ -95,7 +100,7 @@ def make_substitution(prepared: Prepared, link: LinkSettings) -> Substitution | 
         texts = [
             document.text
             for component in prepared.components
-            if _SWAP in _operations(component)
+            if swaps_words(component)
             for document in prepared.sample(component, _MEASURED_BYTES)
         ]
         measuring = dataclasses.replace(link, ratio_of="eligible")
