@@ -99,6 +99,11 @@ class Tokenizer:
     def __len__(self) -> int:
         return self._processor.get_piece_size()
 
+    @property
+    def processor(self) -> sentencepiece.SentencePieceProcessor:
+        """SentencePiece itself."""
+        return self._processor
+
     def piece(self, token: int) -> str:
         return self._processor.id_to_piece(token)
 

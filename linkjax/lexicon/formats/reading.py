@@ -55,9 +55,8 @@ class Reading:
         """
         where = f"line {place}" if isinstance(place, int) else place
         if not self.options.keep_good_lines:
-            raise UserError(
-                f"{self.path}, {where}: {what} (`python -m linkjax.lexicon convert --keep_good_lines` leaves such lines out)."
-            )
+            mend = "`python -m linkjax.lexicon convert --keep_good_lines` leaves such lines out"
+            raise UserError(f"{self.path}, {where}: {what} ({mend}).")
         self.counts["dropped: malformed line"] += 1
 
     def lines(self, encoding: str = "utf-8", longest: int = _LINE_BYTES) -> Iterator[tuple[int, str]]:
