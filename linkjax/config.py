@@ -13,6 +13,7 @@ import ml_collections
 from absl import flags
 from ml_collections import config_flags
 
+from linkjax.data import prepared
 from linkjax.data.tokenizer import TokenizerSettings
 from linkjax.errors import UserError, errors_as_sentences
 from linkjax.model.decoder import ModelSettings
@@ -95,6 +96,13 @@ def differences(before: ml_collections.ConfigDict, now: ml_collections.ConfigDic
     """Dotted key -> (value before, value now) where they differ."""
     old, new = dict(flatten(before)), dict(flatten(now))
     return {key: (old.get(key), new.get(key)) for key in sorted(old | new) if old.get(key) != new.get(key)}
+
+
+def decisive_for_data(config: ml_collections.ConfigDict) -> dict[str, Any]:
+    """The settings that decide a prepared folder: those of task modules, and of the run's own a few."""
+    of_the_run = {field.name for field in dataclasses.fields(RunSettings)} - set(prepared.SETTINGS)
+    link = {name: config.link[name] for name in prepared.WORD_LISTS}
+    return {key: value for key, value in config.to_dict().items() if key not in of_the_run} | {"link": link}
 
 
 def run_settings(config: ml_collections.ConfigDict) -> RunSettings:

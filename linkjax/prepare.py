@@ -12,7 +12,6 @@ writes the text of a prepared folder with its words swapped, for any other train
 
 import collections
 import contextlib
-import dataclasses
 import importlib
 import itertools
 import json
@@ -181,7 +180,7 @@ def _fill(folder: pathlib.Path, config, settings, tasks, rates, evaluations) -> 
     return {
         "format": prepared.FORMAT,
         "linkjax": __version__,
-        "settings": _that_matter(config),
+        "settings": configs.decisive_for_data(config),
         "mixture": settings.mixture,
         "components": components,
         "evaluations": scores,
@@ -194,13 +193,6 @@ def _fill(folder: pathlib.Path, config, settings, tasks, rates, evaluations) -> 
             str(path.relative_to(folder)): fingerprint(path) for path in sorted(folder.rglob("*")) if path.is_file()
         },
     }
-
-
-def _that_matter(config: ml_collections.ConfigDict) -> dict:
-    """The settings that decide what is in the folder: those of the tasks, and of the run's own these few."""
-    own = {field.name for field in dataclasses.fields(configs.RunSettings)} - set(prepared.SETTINGS)
-    link = {name: config.link[name] for name in prepared.WORD_LISTS}
-    return {key: value for key, value in config.to_dict().items() if key not in own} | {"link": link}
 
 
 def _lexicons(settings, substitutions) -> dict[str, Lexicon]:

@@ -169,7 +169,7 @@ def _check_unchanged(config: ml_collections.ConfigDict, workdir: pathlib.Path) -
 def _check_prepared_so(config: ml_collections.ConfigDict, prepared: Prepared) -> None:
     """A folder that was there before must be what the config asks for. What it leaves empty it does not ask for."""
     before = configs.from_dict(prepared.manifest["settings"])
-    now = ml_collections.ConfigDict({key: value for key, value in config.items() if key in before})
+    now = configs.from_dict(configs.decisive_for_data(config))
     changed = {key: values for key, values in configs.differences(before, now).items() if values[1] != ""}
     if changed:
         raise UserError(
