@@ -29,7 +29,7 @@ class ByteIndex:
         self._bytes = np.zeros(1 << 16, np.uint8)  # of stretches longer than a lane
         self._used = 0
         self._places = np.zeros(1024, np.int64)  # number -> where its bytes are
-        self._sizes = np.zeros(1024, np.int64)
+        self._sizes = np.zeros(1024, np.uint8)
 
     def find(self, text: bytes, starts: np.ndarray, sizes: np.ndarray, add: Callable[[bytes], int]) -> np.ndarray:
         """Numbers of text[start : start + size] for each; `add` gives the number of one not met before."""
@@ -121,7 +121,7 @@ class ByteIndex:
         """Remembers a stretch's bytes for the comparison."""
         if number >= len(self._sizes):
             self._places = np.concatenate([self._places, np.zeros(number, np.int64)])
-            self._sizes = np.concatenate([self._sizes, np.zeros(number, np.int64)])
+            self._sizes = np.concatenate([self._sizes, np.zeros(number, np.uint8)])
         self._sizes[number] = len(stretch)
         if len(stretch) <= _LANE:
             return

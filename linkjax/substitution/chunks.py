@@ -22,9 +22,7 @@ from linkjax.substitution.words import Analysis, Unit, WordFinder
 
 END = 0  # the row that stands behind each document
 GLUED = ("\n", "\t")  # a chunk that begins so has no space before it
-_SPACE = ord(" ")
-_IS_MARK = np.zeros(256, bool)  # where a chunk ends
-_IS_MARK[list(b" \n\t")] = True
+_SPACE, _LINE, _TAB = b" \n\t"  # where a chunk ends
 _SENTENCE_END = re.compile(r"[.!?…。！？]+[\"'”’)\]]*\r?$")
 _BEGINNINGS = 1 << 21
 
@@ -131,7 +129,7 @@ class Chunks:
         self._first_slots: list[int] = []  # of each unit
         self._slots = 0
         self._slot_rows = np.full(1024, -1, np.int32)
-        words = dict.fromkeys(word for phrase in finder.phrase_lists() for word in phrase)
+        words = dict.fromkeys(word for phrase in finder.phrases for word in phrase)
         self._phrase_words = ["", *words]
         self._phrase_word_numbers = {word: number for number, word in enumerate(self._phrase_words) if number}
         self._beginnings = self._phrase_beginnings()
@@ -150,7 +148,7 @@ class Chunks:
         encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
         joined = b" ".join([*encoded, b""])  # a space behind each
         characters = np.frombuffer(joined, np.uint8)
-        ends = np.flatnonzero(_IS_MARK[characters])
+        ends = np.flatnonzero((characters == _SPACE) | (characters == _LINE) | (characters == _TAB))
         starts = np.zeros_like(ends)
         starts[1:] = ends[:-1] + (characters[ends[:-1]] == _SPACE)
         rows = self._index.find(joined, starts, ends - starts, self._add_bytes)
@@ -259,7 +257,7 @@ class Chunks:
     def _phrase_length(self, heads: list[int], tails: list[int], place: int) -> int:
         """How many chunks from a place on are a phrase, 0 if none are."""
         words = [self._phrase_words[tails[place]]]
-        lengths = self._finder.phrases.get(words[0], (0,))
+        lengths = self._finder.phrase_lengths.get(words[0], (0,))
         while len(words) < lengths[0] and heads[place + len(words)]:
             place_of_next = place + len(words)
             words.append(self._phrase_words[heads[place_of_next]])
@@ -280,7 +278,7 @@ class Chunks:
 
     def _numbered_beginnings(self) -> set[tuple[int, ...]]:
         numbers = self._phrase_word_numbers
-        return {tuple(numbers[word] for word in words[:3]) for words in self._finder.phrase_lists()}
+        return {tuple(numbers[word] for word in words[:3]) for words in self._finder.phrases}
 
     def _find_phrase(self, rows: np.ndarray) -> int:
         key = rows.tobytes()
@@ -364,8 +362,10 @@ class Chunks:
 
 def ranges(first: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """first[0], first[0] + 1, ... (counts[0] of them), first[1], ... as one array."""
-    before = np.cumsum(counts) - counts
-    return np.repeat(first - before, counts) + np.arange(counts.sum())
+    ends = np.cumsum(counts)
+    places = np.repeat(first - (ends - counts), counts)
+    places += np.arange(len(places))
+    return places
 
 
 def _triple(first: np.ndarray, second: np.ndarray, third: np.ndarray | int) -> np.ndarray:

@@ -1,11 +1,10 @@
 """Which words of a piece of English text can be swapped, and what they become."""
 
-import dataclasses
 import hashlib
 import itertools
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from linkjax.lexicon import Lexicon
@@ -40,8 +39,7 @@ class Unit(NamedTuple):
     source: str
 
 
-@dataclasses.dataclass(frozen=True)
-class Analysis:
+class Analysis(NamedTuple):
     """A piece of text, looked at.
 
     Attributes:
@@ -60,7 +58,14 @@ class Analysis:
 
 
 class WordFinder:
-    """The words of a lexicon that the settings leave in play, found in text."""
+    """The words of a lexicon that the settings leave in play, found in text.
+
+    Attributes:
+      options: source -> its translations.
+      phrases: the words of each source of several.
+      phrase_lengths: first word -> how many words such sources have, longest first.
+      weight_ends: source -> cumulative shares of its translations but the last, where they are not drawn equally.
+    """
 
     def __init__(
         self,
@@ -89,15 +94,13 @@ class WordFinder:
                 targets = tuple(target for target in targets if " " not in target)
             if targets and source not in excluded and self._selected(source, domain):
                 self.options[source] = targets
-        # Source -> cumulative shares of its options.
         self.weight_ends = self._weight_ends(lexicon) if settings.sense == "weighted" else {}
-        # First word -> how many words the phrases that begin with it have, longest first.
-        self.phrases = _phrases(self.options) if settings.multiword_sources else {}
-
-    def phrase_lists(self) -> list[list[str]]:
-        """The words of each phrase."""
-        lists = (source.split(" ") for source in self.options if " " in source)
-        return [words for words in lists if len(words) in self.phrases.get(words[0], ())]
+        self.phrases = _phrases(self.options) if settings.multiword_sources else []
+        self.phrase_lengths: dict[str, tuple[int, ...]] = {}
+        for words in sorted(self.phrases, key=len, reverse=True):
+            known_lengths = self.phrase_lengths.get(words[0], ())
+            if len(words) not in known_lengths:
+                self.phrase_lengths[words[0]] = (*known_lengths, len(words))
 
     def entry_key(self, source: str) -> int:
         """64 bits that stand for an entry; 0 where no draw asks for them."""
@@ -118,6 +121,11 @@ class WordFinder:
 
     def analyse(self, chunk: str) -> Analysis:
         """Looks at a stretch of text without spaces."""
+        if chunk.isalpha() and (chunk[1:].islower() or chunk.isupper()):  # the rest does the same, but slower
+            source = self._source(chunk)
+            units = (Unit(0, len(chunk), 0, 1, source),) if source else ()
+            key = _key(chunk) if self.phrases else ""
+            return Analysis(1, units, len(chunk) > 1 and chunk.isupper(), key, key)
         matches = list(WORD.finditer(chunk))
         if not matches or (self._settings.protect and _PROTECTED.search(chunk)):
             return Analysis(len(matches), ())
@@ -200,16 +208,14 @@ class WordFinder:
 
 def _key(text: str) -> str:
     """A text as lexicon sources are written."""
-    return text.lower().replace("’", "'").replace("‐", "-").replace("‑", "-")
+    text = text.lower()
+    return text if text.isascii() else text.replace("’", "'").replace("‐", "-").replace("‑", "-")
 
 
-def _phrases(options: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[int, ...]]:
-    lengths: dict[str, set[int]] = {}
-    for source in options:
-        words = source.split(" ")
-        if len(words) > 1 and all(WORD.fullmatch(word) for word in words):
-            lengths.setdefault(words[0], set()).add(len(words))
-    return {first: tuple(sorted(found, reverse=True)) for first, found in lengths.items()}
+def _phrases(sources: Iterable[str]) -> list[list[str]]:
+    """The words of the sources of several plain words."""
+    lists = (source.split(" ") for source in sources)
+    return [words for words in lists if len(words) > 1 and all(map(WORD.fullmatch, words))]
 
 
 def _hyphenated(chunk: str, matches: list[re.Match], index: int) -> bool:
