@@ -35,6 +35,7 @@ from linkjax.errors import UserError
 from linkjax.evaluation.byte_ngram import trigram_bits_per_byte
 from linkjax.files import fingerprint
 from linkjax.lexicon import Lexicon, ReadOptions, WordStatistics, read_lexicon, write_lexicon
+from linkjax.lexicon.lint import lint
 from linkjax.substitution import WORD, LinkSettings, Substitution
 from linkjax.substitution.word_lists import read_word_list
 
@@ -202,10 +203,15 @@ def _lexicons(settings, substitutions) -> dict[str, Lexicon]:
         raise UserError("the mixture's tasks use different lexicons; one run takes one for each language.")
     if not steps:
         return {}
-    if not settings.lexicon:
-        return steps[0].read()
-    paths = {language: settings.lexicon.replace("{language}", language) for language in steps[0].lexicons}
-    return {language: read_lexicon(path, ReadOptions(language=language)) for language, path in paths.items()}
+    if settings.lexicon:
+        paths = {language: settings.lexicon.replace("{language}", language) for language in steps[0].lexicons}
+        lexicons = {language: read_lexicon(path, ReadOptions(language=language)) for language, path in paths.items()}
+    else:
+        lexicons = steps[0].read()
+    for language, lexicon in lexicons.items():
+        for fault in lint(lexicon, language).faults:
+            print(f"warning: the lexicon for {language} may harm the run: {fault}", file=sys.stderr)
+    return lexicons
 
 
 def _tokenizer(folder: pathlib.Path, settings, corpora, lexicons: dict[str, Lexicon], swapped: set[str]) -> Tokenizer:

@@ -1,3 +1,4 @@
+import dataclasses
 import hashlib
 import json
 import shutil
@@ -6,11 +7,14 @@ import sys
 
 import pytest
 
-from linkjax.config import load_config
+from linkjax.config import load_config, run_settings
+from linkjax.data.pipeline import make_substitution
 from linkjax.data.prepared import Prepared, read_statistics, write_statistics
 from linkjax.errors import UserError
 from linkjax.lexicon import WordStatistics
 from linkjax.prepare import prepare
+from linkjax.substitution import LinkSettings
+from linkjax.train import _check_prepared_so
 from tasks.text_files import LocalText, LocalTextSettings, find_files
 from tasks.world import World
 from tests.conftest import ROOT
@@ -194,3 +198,66 @@ def test_verses_are_split_by_book_without_overlap(tmp_path):
     done = subprocess.run([sys.executable, *map(str, arguments)], check=True, capture_output=True, text=True)
     assert "1 verses to train on, 1 held out, 1 dropped as seen" in done.stdout
     assert (tmp_path / "out/heldout.txt").read_text() == "quite another one\n"
+
+
+def write_two_languages(folder, words=300):
+    (folder / "en.txt").write_text("".join(f"The dog {i} sees the cat by the water.\n" for i in range(words)))
+    for language, dog, cat in (("sw", "mbwa", "paka"), ("de", "Hund", "Katze")):
+        (folder / f"{language}.txt").write_text("".join(f"{dog} {cat} {i}\n" for i in range(60)))
+        (folder / f"en-{language}.tsv").write_text(f"dog\t{dog}\ncat\t{cat}\n")
+    config = load_config(str(ROOT / "configs/local_text.py:cpu"))
+    config.english, config.target_language = str(folder / "en.txt"), "sw,de"
+    config.target, config.lexicon = str(folder / "{language}.txt"), str(folder / "en-{language}.tsv")
+    return config
+
+
+def test_several_target_languages(tmp_path):
+    config = write_two_languages(tmp_path)
+    config.link.language_weights = "sw:3,de:1"
+    config.link.exclude = str(tmp_path / "never.txt")
+    (tmp_path / "never.txt").write_text("Cat\n")
+    prepare(config, tmp_path / "out")
+    folder = Prepared(tmp_path / "out")
+    assert {c["language"]: c["rate"] for c in folder.components} == {"en": 0.9, "sw": 0.05, "de": 0.05}
+    english = list(folder.documents(next(c for c in folder.components if c["language"] == "en")))
+    assert set(folder.lexicons) == set(folder.statistics) == set(folder.lexicon_hashes) == {"sw", "de"}
+    assert folder.statistics["de"]["dog"].target_count == 60
+    assert folder.statistics["sw"]["cat"].english_count == len(english)
+    (tmp_path / "never.txt").unlink()  # the folder has its own
+    link = run_settings(config).link
+    substitution = make_substitution(folder, dataclasses.replace(link, ratio=1.0))
+    texts = [substitution(document.id, document.text).text for document in english]
+    assert all("cat" in text for text in texts)
+    assert abs(sum("mbwa" in text for text in texts) / len(texts) - 0.75) < 0.1
+    assert all(("mbwa" in text) != ("Hund" in text) for text in texts)
+    config.link.exclude = "english_function_words"
+    with pytest.raises(UserError, match=r"prepared with other settings: link\.exclude was"):
+        _check_prepared_so(config, folder)
+
+
+def test_languages_without_a_place_in_the_paths_are_refused(tmp_path):
+    config = write_two_languages(tmp_path)
+    config.lexicon = str(tmp_path / "en-sw.tsv")
+    with pytest.raises(UserError, match=r"lexicon is '.*en-sw\.tsv' for the languages sw,de: write '\{language\}'"):
+        prepare(config, tmp_path / "out")
+
+
+def test_a_share_of_all_words_is_measured_on_the_folders_text(toy):
+    link = LinkSettings(ratio=0.3, ratio_of="words")
+    substitution = make_substitution(toy, link)
+    documents = list(toy.documents(toy.components[0]))
+    swaps = sum(len(substitution(document.id, document.text).spans) for document in documents)
+    words = sum(substitution(document.id, document.text).words for document in documents)
+    assert abs(swaps / words - 0.3) < 0.02
+    with pytest.raises(
+        UserError, match=r"link\.ratio 0\.8 of all words is out of reach: only 0\.59\d of them can be swapped"
+    ):
+        make_substitution(toy, LinkSettings(ratio=0.8, ratio_of="words"))
+
+
+def test_a_lexicon_that_would_harm_the_run_is_warned_of(tmp_path, capsys):
+    config = write_two_languages(tmp_path)
+    words = [f"{a}{b}n" for a in ("la", "mo", "ti", "ro", "be", "su") for b in ("ko", "pi", "da", "fu", "ge", "sa")]
+    (tmp_path / "en-sw.tsv").write_text("".join(f"{word}\tmbwa\n" for word in words) + "dog\tmbwa\ncat\tpaka\n")
+    prepare(config, tmp_path / "out")
+    assert "warning: the lexicon for sw may harm the run: " in capsys.readouterr().err

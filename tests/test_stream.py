@@ -66,6 +66,8 @@ def test_hosts_together_read_the_same_batches(toy, stream_settings, hosts):
 
 @pytest.mark.parametrize(("before", "after"), [((1, 0), (1, 0)), ((1, 2), (2, 0)), ((2, 0), (1, 1))])
 def test_resume_on_other_hosts_and_workers_gives_the_next_batches(toy, stream_settings, before, after):
+    falling = LinkSettings(ratio=1.0, schedule="linear", ratio_end=0.0)
+    stream_settings = dataclasses.replace(stream_settings, link=falling, steps=12)
     whole, _ = take(toy, stream_settings, 12)
     hosts, workers = before
     states = {}
@@ -81,6 +83,15 @@ def test_resume_on_other_hosts_and_workers_gives_the_next_batches(toy, stream_se
     for step, batch in enumerate(whole[7:]):
         for name, values in batch.items():
             assert (np.concatenate([part[step][name] for part in parts]) == values).all()
+
+
+def test_the_ratio_falls_over_the_documents_of_a_run(toy):
+    link = LinkSettings(ratio=1.0, schedule="linear", ratio_end=0.0)
+    order = ShuffledDocuments(toy.documents(toy.components[0]), 0, 8, 0)
+    stretches = iter(Stretches(order, Encoder(toy.tokenizer, make_substitution(toy, link)), 64, 1000))
+    counts = np.array([next(stretches)["counts"] for _ in range(1100)])
+    shares = [part[:, 4].sum() / part[:, 3].sum() for part in np.split(counts, 11)]
+    assert shares == pytest.approx([*np.arange(0.95, 0, -0.1), 0], abs=0.07)
 
 
 def test_segments_are_documents(toy, stream_settings):

@@ -12,6 +12,7 @@ from linkjax.errors import UserError
 from linkjax.lexicon import controls
 from linkjax.lexicon.arguments import build_parser
 from linkjax.lexicon.coverage import Corpus, count_english, count_targets
+from linkjax.lexicon.domain import domain_words
 from linkjax.lexicon.formats import Reading, ReadOptions, find_format
 from linkjax.lexicon.inspection import inspect, render
 from linkjax.lexicon.lexicon import Lexicon
@@ -122,6 +123,19 @@ def _scramble(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _domain(arguments: argparse.Namespace) -> int:
+    _check_new(arguments.out)
+    domain, general = (count_english(Corpus(paths).blocks()) for paths in (arguments.domain, arguments.general))
+    words = domain_words(domain, general, arguments.most)
+    if not words:
+        raise UserError(f"{arguments.domain} has no word more often than {arguments.general}: name two unlike texts.")
+    partial = arguments.out.with_name(f".{arguments.out.name}.{os.getpid()}.partial")
+    partial.write_text("".join(f"{word}\n" for word, _ in words), encoding="utf-8")
+    partial.replace(arguments.out)
+    print(f"{len(words):,} words, from {words[0][0]} ({words[0][1]:.1f}) to {words[-1][0]} ({words[-1][1]:.1f})")
+    return 0
+
+
 def _statistics(
     lexicon: Lexicon, english: Mapping[str, int], target: Mapping[str, int]
 ) -> dict[str, controls.WordStatistics]:
@@ -191,6 +205,7 @@ _VERBS = {
     "thin": _thin,
     "holdout": _holdout,
     "scramble": _scramble,
+    "domain": _domain,
 }
 
 if __name__ == "__main__":

@@ -62,6 +62,11 @@ here, so that the length is in characters, by four; 'prepare' does the same with
 Prints how far the inserted words of the two lists still differ, every occurrence swapped and senses even.
 
   python -m linkjax.lexicon scramble en-sw.tsv --corpus=english.txt --target_corpus=swahili.txt --out=wrong.tsv""",
+    "domain": """\
+Writes the words that are typical of one English text against another, most typical first, one a line: the word list
+that --config.link.select=domain (or non_domain) and --config.link.domain_words ask for.
+
+  python -m linkjax.lexicon domain --domain=medicine.txt --general='english/*.txt' --out=medical_words.txt""",
 }
 
 
@@ -86,8 +91,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="python -m linkjax.lexicon", description=_ABOUT)
     verbs = parser.add_subparsers(required=True, metavar="VERB")
 
-    def add(name, summary, *arguments):
-        verb = verbs.add_parser(name, help=summary, description=_HELP[name], parents=[reading])
+    def add(name, summary, *arguments, parents=(reading,)):
+        verb = verbs.add_parser(name, help=summary, description=_HELP[name], parents=parents)
         verb.set_defaults(verb=name)
         for flag, settings in arguments:
             verb.add_argument(flag, **settings)
@@ -138,7 +143,22 @@ def build_parser() -> argparse.ArgumentParser:
         ("--corpus", {"required": True, **corpus}),
         ("--target_corpus", {"required": True, **target_corpus}),
     )
+    add(
+        "domain",
+        "words typical of one text against another",
+        out,
+        ("--domain", {"required": True, **corpus}),
+        ("--general", {"required": True, **corpus}),
+        ("--most", {"type": _count, "default": 2000, "help": "words at most (default 2000)"}),
+        parents=(),
+    )
     return parser
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"'{text}' is no number of words: give 1 or more")
+    return int(text)
 
 
 def _number(text: str) -> float:
