@@ -88,6 +88,11 @@ def test_words_by_the_count_of_the_plain_pattern():
     assert swapped(text, ratio=0.0).words == 10
 
 
+def test_a_capital_is_the_title_case_of_the_letter():
+    lexicon = clean_pairs([("dog", "ძაღლი"), ("cat", "ǆ"), ("house", "ﬁ")])
+    assert swapped("Dog Cat House", lexicon).text == "ძაღლი ǅ Fi"  # Georgian writes no capitals in sentences
+
+
 def test_turkish_capitals():
     lexicon = clean_pairs([("work", "iş"), ("light", "ışık"), ("people", "insanlar")])
     done = Substitution({"tr": lexicon}, LinkSettings(ratio=1.0))(0, "Work Light HARD WORK PEOPLE")

@@ -23,8 +23,8 @@ class ByteIndex:
         self._bits = 14
         self._hashes = np.zeros(1 << self._bits, np.uint64)  # 0 = free
         self._numbers = np.zeros(1 << self._bits, np.int32)
-        self._known = np.zeros(0, np.uint64)  # hashes in the table
-        self._known_numbers = np.zeros(0, np.int32)
+        self._entries: list[tuple[np.ndarray, np.ndarray]] = []  # hashes and numbers in the table, by when they came
+        self._count = 0
         self._one_by_one: dict[bytes, int] = {}  # long ones, and those whose hash another has
         self._bytes = np.zeros(1 << 16, np.uint8)  # of stretches longer than a lane
         self._used = 0
@@ -97,13 +97,14 @@ class ByteIndex:
             stretch = text[start : start + size]
             numbers[index] = number = add(stretch)
             self._keep(number, stretch)
-        self._known = np.concatenate([self._known, hashes])
-        self._known_numbers = np.concatenate([self._known_numbers, numbers])
-        if 2 * len(self._known) > len(self._hashes):
-            self._bits = int(2 * len(self._known)).bit_length() + 1
+        self._entries.append((hashes, numbers))
+        self._count += len(hashes)
+        if 2 * self._count > len(self._hashes):
+            self._bits = (2 * self._count).bit_length() + 1
             self._hashes = np.zeros(1 << self._bits, np.uint64)
             self._numbers = np.zeros(1 << self._bits, np.int32)
-            hashes, numbers = self._known, self._known_numbers
+            hashes, numbers = (np.concatenate(columns) for columns in zip(*self._entries, strict=True))
+            self._entries = [(hashes, numbers)]
         self._insert(hashes, numbers)
 
     def _insert(self, hashes: np.ndarray, numbers: np.ndarray) -> None:

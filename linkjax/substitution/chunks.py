@@ -11,6 +11,7 @@ translation of a unit, and knows the row of the chunk it makes once that was nee
 import bisect
 import dataclasses
 import re
+import struct
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -38,35 +39,36 @@ class Span(NamedTuple):
 class Columns:
     """Arrays that grow together, filled from rows collected in between (`settle`)."""
 
-    def __init__(self, **types: type):
-        self._types = types
-        self._capacity, self._filled = 1024, 0
-        self._rows: list[tuple] = []
-        for name, kind in types.items():
-            setattr(self, name, np.zeros(self._capacity, kind))
+    def __init__(self, **codes: str):
+        """Args: `codes`, of `struct`, for each column."""
+        self._layout = np.dtype([(name, np.dtype(f"<{code}")) for name, code in codes.items()])
+        self._pack = struct.Struct("<" + "".join(codes.values())).pack
+        self._packed = bytearray()
+        self._capacity, self._filled, self._count = 1024, 0, 0
+        for name in codes:
+            setattr(self, name, np.zeros(self._capacity, self._layout[name]))
 
     def __len__(self) -> int:
-        return self._filled + len(self._rows)
+        return self._count
 
     def add(self, *row) -> None:
-        self._rows.append(row)
+        self._packed += self._pack(*row)
+        self._count += 1
 
     def settle(self) -> None:
         """Brings what was added since into the arrays."""
-        if not self._rows:
+        if not self._packed:
             return
-        size = len(self)
-        while self._capacity < size:
+        new = np.frombuffer(self._packed, self._layout)
+        while self._capacity < self._count:
             self._capacity *= 2
-        for (name, kind), values in zip(self._types.items(), zip(*self._rows, strict=True), strict=True):
+        for name in self._layout.names:
             column = getattr(self, name)
             if len(column) < self._capacity:
-                grown = np.zeros(self._capacity, kind)
-                grown[: self._filled] = column[: self._filled]
-                setattr(self, name, grown)
-                column = grown
-            column[self._filled : size] = values
-        self._filled, self._rows = size, []
+                column = np.concatenate([column, np.zeros(self._capacity - len(column), column.dtype)])
+                setattr(self, name, column)
+            column[self._filled : self._count] = new[name]
+        self._filled, self._packed = self._count, bytearray()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,25 +108,12 @@ class Chunks:
         self.strings: list[str] = []
         self.originals: list[str] = []  # of each span
         self.rows = Columns(
-            words=np.int32,
-            units=np.int32,
-            first_unit=np.int32,
-            length=np.int32,
-            advance=np.int32,
-            capitals=np.bool_,
-            ends_sentence=np.bool_,
-            begins_line=np.bool_,
-            head=np.int32,
-            tail=np.int32,
-            spans=np.int32,
-            first_span=np.int32,
-            size=np.int32,
-            first_byte=np.int64,
-            open_start=np.bool_,
-            open_end=np.bool_,
-        )
-        self.units = Columns(first=np.int32, words=np.int32, options=np.int32, first_slot=np.int32, entry=np.uint64)
-        self.spans = Columns(start=np.int32, end=np.int32, identical=np.bool_)
+            words="i", units="i", first_unit="i", length="i", advance="i", capitals="?", ends_sentence="?",
+            begins_line="?", head="i", tail="i", spans="i", first_span="i", size="i", first_byte="q", open_start="?",
+            open_end="?",
+        )  # fmt: skip
+        self.units = Columns(first="i", words="i", options="i", first_slot="i", entry="Q")
+        self.spans = Columns(start="i", end="i", identical="?")
         self._units: list[tuple[int, Unit]] = []  # with its row
         self._first_slots: list[int] = []  # of each unit
         self._slots = 0
@@ -138,7 +127,7 @@ class Chunks:
         self._phrases: dict[bytes, int] = {}
         self._made: dict[tuple[str, tuple[int, ...]], int] = {}  # rows made of several slots, or of several rows
         self._add_text(" ", Analysis(0, ()), ends_sentence=True)
-        self._settle()
+        self.settle()
 
     def __len__(self) -> int:
         return len(self.strings)
@@ -152,7 +141,7 @@ class Chunks:
         starts = np.zeros_like(ends)
         starts[1:] = ends[:-1] + (characters[ends[:-1]] == _SPACE)
         rows = self._index.find(joined, starts, ends - starts, self._add_bytes)
-        self._settle()
+        self.settle()
         text_ends = np.cumsum([len(text) + 1 for text in encoded]) - 1  # the space behind each
         behind = np.searchsorted(ends, text_ends) + 1
         rows, starts, ends = (np.insert(values, behind, END) for values in (rows, starts, ends))
@@ -179,7 +168,7 @@ class Chunks:
                 gone += range(place + 1, free)
         if not gone:
             return found
-        self._settle()
+        self.settle()
         rows, starts, ends = (np.delete(values, gone) for values in (rows, found.starts_C, ends))
         return Found(found.joined, found.text_ends_D, rows, starts, ends)
 
@@ -208,20 +197,19 @@ class Chunks:
         if len(slots) and rows.min() < 0:
             for slot in set(slots[rows < 0].tolist()):
                 self._slot_rows[slot] = self._add_swapped([slot])
-            self._settle()
+            self.settle()
             rows = self._slot_rows[slots]
         return rows
 
     def swapped_together(self, slots: Sequence[int]) -> int:
-        """Row of the chunk that several slots of one chunk make."""
+        """Row of the chunk that several slots of one chunk make; `settle` afterwards."""
         key = ("slots", tuple(slots))
         if key not in self._made:
             self._made[key] = self._add_swapped(slots)
-            self._settle()
         return self._made[key]
 
     def merged(self, rows: Sequence[int]) -> int:
-        """Row of swapped chunks without the spaces between them; what meets is one swapped-in stretch."""
+        """Row of swapped chunks without the spaces between them; what meets is one stretch; `settle` afterwards."""
         key = ("rows", tuple(rows))
         if key not in self._made:
             spans: list[Span] = []
@@ -234,7 +222,6 @@ class Chunks:
                 spans += here
                 shift += len(self.strings[row])
             self._made[key] = self._add_made("".join(self.strings[row] for row in rows), spans)
-            self._settle()
         return self._made[key]
 
     def spans_of(self, row: int) -> list[Span]:
@@ -287,7 +274,8 @@ class Chunks:
             self._phrases[key] = self._add_text(text, self._finder.analyse_phrase(text))
         return self._phrases[key]
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
+        """Brings what was added since into the arrays."""
         for columns in (self.rows, self.units, self.spans):
             columns.settle()
         if len(self._slot_rows) < self._slots:
@@ -307,7 +295,7 @@ class Chunks:
             self._units.append((row, unit))
             self._first_slots.append(self._slots)
             self._slots += options
-        glued = text.startswith(GLUED)
+        glued = text[:1] in GLUED
         self.strings.append(text)
         self.rows.add(
             analysis.words,
@@ -316,8 +304,8 @@ class Chunks:
             len(text),
             len(text) + (not glued),
             analysis.capitals,
-            ends_sentence or (not text.isalnum() and _SENTENCE_END.search(text) is not None),
-            glued and text[0] == "\n",
+            ends_sentence or (not text[-1:].isalnum() and _SENTENCE_END.search(text) is not None),
+            text[:1] == "\n",
             self._phrase_word_numbers.get(analysis.head, 0),
             self._phrase_word_numbers.get(analysis.tail, 0),
             *(0, 0, 0, 0, False, False),
@@ -347,7 +335,7 @@ class Chunks:
             self.originals.append(span.original)
         opens = spans[0].start == 0 and starts_unsegmented(text)
         closes = spans[-1].end == len(text) and ends_unsegmented(text)
-        advance = len(text) + (not text.startswith(GLUED))
+        advance = len(text) + (text[:1] not in GLUED)
         encoded = text.encode("utf-8", "surrogatepass")
         first_byte, size = self._made_size, len(encoded)
         self._made_size += size

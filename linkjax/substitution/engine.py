@@ -25,7 +25,7 @@ from linkjax.substitution.word_lists import read_word_list
 from linkjax.substitution.words import WordFinder
 
 _PORTION, _SWAP, _SENSE, _LANGUAGE = 1, 2, 3, 4  # streams of draws
-_MOST_ROWS = 1_000_000  # bounds the memory of a long run: beyond, the table is begun anew
+_MOST_ROWS = 500_000  # bounds the memory of a long run: beyond, the table is begun anew
 _REGION = re.compile(r"```.*?```|<[^<>\n]{1,500}>|`[^`\n]{1,500}`", re.DOTALL)  # mark-up and code
 
 
@@ -240,6 +240,7 @@ class _Swapper:
             for run in _runs(again):
                 first = run[0] - 1
                 rows_S[first] = table.swapped_together(slot_S[first : run[-1] + 1].tolist())
+            table.settle()
             place_S, rows_S = np.delete(place_S, again), np.delete(rows_S, again)
         rows_C = rows_C.copy()
         rows_C[place_S] = rows_S
@@ -252,6 +253,7 @@ class _Swapper:
             first, last = run[0] - 1, run[-1]
             rows_C[place_S[first]] = table.merged(rows_S[first : last + 1].tolist())
             replaced_Sx2[first, 1] = place_S[last]
+        table.settle()
         gone = place_S[again]
         place_S = np.delete(place_S, again)
         return np.delete(rows_C, gone), place_S - np.searchsorted(gone, place_S), np.delete(replaced_Sx2, again, axis=0)

@@ -153,7 +153,8 @@ class WordFinder:
         if len(word) > 1 and word.isupper():
             return self._upper(option)
         if word[0].isupper() and unit.source not in self._capitalised:
-            return self._upper(option[0]) + option[1:]
+            first = option[0].translate(_TURKIC) if self._turkic else option[0]
+            return first.title() + option[1:]
         return option
 
     def _upper(self, text: str) -> str:
