@@ -53,7 +53,6 @@ def test_each_step_changes_a_translation_and_is_counted(raw, cleaned, step):
         "ක්‍රීඩා",
         "ng'ombe",
         "o-ote",
-        "-ote",
         "u. a.",
         "ni...ni",
     ],
@@ -242,3 +241,12 @@ def test_scripts_without_spaces_at_an_end():
     assert not ends_unsegmented("日本 go")
     assert not starts_unsegmented("T シャツ")
     assert ends_unsegmented("Tシャツ")
+
+
+def test_stems_lose_their_hyphen_and_parts_of_words_are_no_sources():
+    lexicon = clean_pairs(
+        [("big", "-kubwa"), ("off", "ab-"), ("when", "-ki-"), ("off", "ab"), ("-ness", "heit"), ("re-", "x")]
+    )
+    assert lexicon.entries == {"big": ("kubwa",), "off": ("ab",), "when": ("ki",)}
+    assert lexicon.cleaning["hyphen at a translation's end removed"] == 3
+    assert lexicon.cleaning["dropped: source that is part of a word"] == 2

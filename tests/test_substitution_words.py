@@ -129,6 +129,15 @@ def test_right_to_left_words_keep_their_place_in_memory():
     assert done.undo() == "The dog, the house."
 
 
+@pytest.mark.parametrize(
+    "unit", ["a-", ".", "dog-", "/", "<", "`", "'", "a'", "dog", "1a", "猫", "ice cream ", "\n", "A_"]
+)
+def test_text_of_one_thing_over_and_over_takes_no_time_to_speak_of(unit):
+    text = unit * (300_000 // len(unit)) + "x"  # what is quadratic takes minutes here
+    done = swapped(text, max_swaps_per_sentence=3)
+    assert done.undo() == text
+
+
 SENSES = clean_pairs([Pair("bank", "a", 6.0), Pair("bank", "b", 3.0), Pair("bank", "c", 1.0), Pair("dog", "d")])
 
 

@@ -68,7 +68,10 @@ def _clean(pair: Pair, counts: collections.Counter[str]) -> Pair:
         changed = [step(side) for side in sides]
         counts[name] += changed != sides
         sides = changed
-    return pair._replace(source=sides[0], target=sides[1])
+    source, target = sides
+    whole = target.strip("- ") or target  # stems are listed with one: Swahili -kubwa, German ab-
+    counts["hyphen at a translation's end removed"] += whole != target
+    return pair._replace(source=source, target=whole)
 
 
 def _compose(text: str) -> str:
@@ -160,6 +163,8 @@ def _faults(pair: Pair, options: ReadOptions) -> Iterator[str]:
         yield "translation without a letter"
     if not _has_letter(pair.source):
         yield "source without a letter"
+    if pair.source.startswith("-") or pair.source.endswith("-"):
+        yield "source that is part of a word"
     if not options.keep_identical and pair.source == _lower(pair.target):
         yield "identical sides"
     if pair.weight is not None and pair.weight < options.minimum_weight:

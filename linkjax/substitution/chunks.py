@@ -25,6 +25,9 @@ END = 0  # the row that stands behind each document
 GLUED = ("\n", "\t")  # a chunk that begins so has no space before it
 _SPACE, _LINE, _TAB = b" \n\t"  # where a chunk ends
 _SENTENCE_END = re.compile(r"[.!?…。！？]+[\"'”’)\]]*\r?$")
+_CLOSING = (
+    40  # characters that a sentence's end is looked for in: of any length, dots would be searched again and again
+)
 _BEGINNINGS = 1 << 21
 
 
@@ -93,7 +96,7 @@ class Chunks:
     """The table.
 
     Attributes, by row:
-      strings: the chunk.
+      strings: the chunk; `characters` of all together.
       rows.words, rows.units, rows.first_unit: how many words, how many units, and where they are in `units`.
       rows.length, rows.advance: characters; the same and a space before it, if it has one.
       rows.capitals, rows.ends_sentence, rows.begins_line: as the names say.
@@ -106,6 +109,7 @@ class Chunks:
     def __init__(self, finder: WordFinder):
         self._finder = finder
         self.strings: list[str] = []
+        self.characters = 0  # of all strings
         self.originals: list[str] = []  # of each span
         self.rows = Columns(
             words="i", units="i", first_unit="i", length="i", advance="i", capitals="?", ends_sentence="?",
@@ -297,6 +301,7 @@ class Chunks:
             self._slots += options
         glued = text[:1] in GLUED
         self.strings.append(text)
+        self.characters += len(text)
         self.rows.add(
             analysis.words,
             len(analysis.units),
@@ -304,7 +309,7 @@ class Chunks:
             len(text),
             len(text) + (not glued),
             analysis.capitals,
-            ends_sentence or (not text[-1:].isalnum() and _SENTENCE_END.search(text) is not None),
+            ends_sentence or (not text[-1:].isalnum() and _SENTENCE_END.search(text[-_CLOSING:]) is not None),
             text[:1] == "\n",
             self._phrase_word_numbers.get(analysis.head, 0),
             self._phrase_word_numbers.get(analysis.tail, 0),
@@ -343,6 +348,7 @@ class Chunks:
             self._made_bytes = np.concatenate([self._made_bytes, np.zeros(self._made_size, np.uint8)])
         self._made_bytes[first_byte : self._made_size] = np.frombuffer(encoded, np.uint8)
         self.strings.append(text)
+        self.characters += size
         span_row = (len(spans), first_span, size, first_byte, opens, closes)
         self.rows.add(0, 0, 0, len(text), advance, False, False, False, 0, 0, *span_row)
         return row

@@ -25,7 +25,7 @@ from linkjax.substitution.word_lists import read_word_list
 from linkjax.substitution.words import WordFinder
 
 _PORTION, _SWAP, _SENSE, _LANGUAGE = 1, 2, 3, 4  # streams of draws
-_MOST_ROWS = 500_000  # bounds the memory of a long run: beyond, the table is begun anew
+_MOST_ROWS, _MOST_CHARACTERS = 500_000, 50_000_000  # bound the memory of a long run: beyond, a table is begun anew
 _REGION = re.compile(r"```.*?```|<[^<>\n]{1,500}>|`[^`\n]{1,500}`", re.DOTALL)  # mark-up and code
 
 
@@ -127,7 +127,7 @@ class _Swapper:
 
     def swap(self, texts: Sequence[str], keys_D: np.ndarray, ratios_D: np.ndarray) -> Block:
         """Swaps words of each text at its ratio of eligible words; `keys_D` are the documents' keys of draws."""
-        if len(self._chunks) > _MOST_ROWS:
+        if len(self._chunks) > _MOST_ROWS or self._chunks.characters > _MOST_CHARACTERS:
             self._chunks = Chunks(self._finder)
         table, settings = self._chunks, self._settings
         found = table.join_phrases(table.find(texts))

@@ -96,6 +96,8 @@ class WordFinder:
                 self.options[source] = targets
         self.weight_ends = self._weight_ends(lexicon) if settings.sense == "weighted" else {}
         self.phrases = _phrases(self.options) if settings.multiword_sources else []
+        # Words of the longest entry with hyphens.
+        self._hyphenated = max((source.count("-") for source in self.options), default=0) + 1
         self.phrase_lengths: dict[str, tuple[int, ...]] = {}
         for words in sorted(self.phrases, key=len, reverse=True):
             known_lengths = self.phrase_lengths.get(words[0], ())
@@ -165,8 +167,10 @@ class WordFinder:
         index = 0
         while index < len(matches):
             last = index
-            while self._settings.multiword_sources and last + 1 < len(matches) and _hyphenated(chunk, matches, last):
-                last += 1
+            if self._settings.multiword_sources:
+                end = min(index + self._hyphenated, len(matches))
+                while last + 1 < end and _hyphenated(chunk, matches, last):
+                    last += 1
             while last > index:
                 start, end = matches[index].start(), matches[last].end()
                 source = _key(chunk[start:end])
