@@ -4,11 +4,14 @@ import re
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from linkjax.errors import UserError
 from linkjax.lexicon import Pair, clean_pairs
 from linkjax.substitution import LinkSettings, Substitution
 from linkjax.substitution.word_lists import NAMED, read_word_list
+from linkjax.substitution.words import WordFinder
 
 PAIRS = [
     ("dog", "mbwa"), ("cat", "paka"), ("house", "nyumba"), ("go", "enda"), ("be", "kuwa"), ("ice", "barafu"),
@@ -91,6 +94,25 @@ def test_words_by_the_count_of_the_plain_pattern():
 def test_a_capital_is_the_title_case_of_the_letter():
     lexicon = clean_pairs([("dog", "ძაღლი"), ("cat", "ǆ"), ("house", "ﬁ")])
     assert swapped("Dog Cat House", lexicon).text == "ძაღლი ǅ Fi"  # Georgian writes no capitals in sentences
+
+
+FINDER = WordFinder(LEXICON, LinkSettings())
+CHUNK = st.one_of(
+    st.text(alphabet="dogs DOG.,;:!?…()[]\"'“”‘’«»—–-\r\n\t$@#/<`_1é\u0301猫", max_size=8).map(
+        lambda text: text.replace(" ", "")
+    ),
+    st.tuples(
+        st.text(alphabet="([\"'“‘—\n$#@<", max_size=2),
+        st.sampled_from(["dog", "Dogs", "DOG", "I", "ice", "x", "dogHouse", "ﬁ", "don’t", "us"]),
+        st.text(alphabet=".,;:!?…)]\"'”’s—\r1_(-", max_size=3),
+    ).map("".join),
+)
+
+
+@settings(max_examples=2000)
+@given(CHUNK)
+def test_the_short_way_to_look_at_a_chunk_sees_the_same(chunk):
+    assert FINDER.analyse(chunk) == FINDER.analyse_anything(chunk)
 
 
 def test_turkish_capitals():

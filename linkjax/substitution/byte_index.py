@@ -26,7 +26,7 @@ class ByteIndex:
         self._entries: list[tuple[np.ndarray, np.ndarray]] = []  # hashes and numbers in the table, by when they came
         self._count = 0
         self._one_by_one: dict[bytes, int] = {}  # long ones, and those whose hash another has
-        self._bytes = np.zeros(1 << 16, np.uint8)  # of stretches longer than a lane
+        self._bytes = np.zeros(1 << 16, np.uint8)  # of all stretches in the table
         self._used = 0
         self._places = np.zeros(1024, np.int64)  # number -> where its bytes are
         self._sizes = np.zeros(1024, np.uint8)
@@ -92,11 +92,9 @@ class ByteIndex:
         return numbers, found
 
     def _learn(self, text: bytes, hashes: np.ndarray, starts: np.ndarray, sizes: np.ndarray, add) -> None:
-        numbers = np.empty(len(hashes), np.int32)
-        for index, (start, size) in enumerate(zip(starts.tolist(), sizes.tolist(), strict=True)):
-            stretch = text[start : start + size]
-            numbers[index] = number = add(stretch)
-            self._keep(number, stretch)
+        stretches = [text[start:end] for start, end in zip(starts.tolist(), (starts + sizes).tolist(), strict=True)]
+        numbers = np.array([add(stretch) for stretch in stretches], np.int32)
+        self._keep(numbers, stretches, sizes)
         self._entries.append((hashes, numbers))
         self._count += len(hashes)
         if 2 * self._count > len(self._hashes):
@@ -118,20 +116,23 @@ class ByteIndex:
             hashes, numbers = hashes[left], numbers[left]
             slots = (slots[left] + 1) & ((1 << self._bits) - 1)
 
-    def _keep(self, number: int, stretch: bytes) -> None:
-        """Remembers a stretch's bytes for the comparison."""
-        if number >= len(self._sizes):
-            self._places = np.concatenate([self._places, np.zeros(number, np.int64)])
-            self._sizes = np.concatenate([self._sizes, np.zeros(number, np.uint8)])
-        self._sizes[number] = len(stretch)
-        if len(stretch) <= _LANE:
-            return
-        end = self._used + len(stretch)
-        if end + _LANE > len(self._bytes):
-            self._bytes = np.concatenate([self._bytes, np.zeros(len(self._bytes) + end, np.uint8)])
-        self._bytes[self._used : end] = np.frombuffer(stretch, np.uint8)
-        self._places[number] = self._used
-        self._used = end
+    def _keep(self, numbers: np.ndarray, stretches: list[bytes], sizes: np.ndarray) -> None:
+        """Remembers the bytes of stretches, for the comparison."""
+        joined = np.frombuffer(b"".join(stretches), np.uint8)
+        self._places = _grown(self._places, int(numbers.max()) + 1)
+        self._sizes = _grown(self._sizes, int(numbers.max()) + 1)
+        self._bytes = _grown(self._bytes, self._used + len(joined) + _LANE)
+        self._bytes[self._used : self._used + len(joined)] = joined
+        self._places[numbers] = self._used + np.cumsum(sizes) - sizes
+        self._sizes[numbers] = sizes
+        self._used += len(joined)
+
+
+def _grown(values: np.ndarray, size: int) -> np.ndarray:
+    """The array, made longer by zeros where it is shorter than `size`."""
+    if len(values) >= size:
+        return values
+    return np.concatenate([values, np.zeros(max(size, 2 * len(values)) - len(values), values.dtype)])
 
 
 def _further_lanes(lanes: np.ndarray, starts: np.ndarray, sizes: np.ndarray):

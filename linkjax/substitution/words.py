@@ -12,6 +12,7 @@ from linkjax.lexicon.lemmas import english_lemma
 from linkjax.substitution.settings import LinkSettings
 
 WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
+_OPENING, _CLOSING = "([\"'“‘«¿¡—–\n\t", ".,;:!?…)]\"'”’»—–\r"  # signs around a word that say nothing of it
 _HYPHENS = "-‐‑"
 _POSSESSIVE = re.compile(r"(.+)'s", re.DOTALL)
 _PRONOUN_IS = frozenset(
@@ -123,11 +124,20 @@ class WordFinder:
 
     def analyse(self, chunk: str) -> Analysis:
         """Looks at a stretch of text without spaces."""
-        if chunk.isalpha() and (chunk[1:].islower() or chunk.isupper()):  # the rest does the same, but slower
-            source = self._source(chunk)
-            units = (Unit(0, len(chunk), 0, 1, source),) if source else ()
-            key = _key(chunk) if self.phrases else ""
-            return Analysis(1, units, len(chunk) > 1 and chunk.isupper(), key, key)
+        rest = chunk.lstrip(_OPENING)
+        word = rest.rstrip(_CLOSING)
+        if word.isalpha() and (word[1:].islower() or word.isupper()):
+            start = len(chunk) - len(rest)
+            end = start + len(word)
+            source = self._source(word)
+            units = (Unit(start, end, 0, 1, source),) if source else ()
+            key = _key(word) if self.phrases else ""
+            capitals = end - start > 1 and word.isupper()
+            return Analysis(1, units, capitals, "" if start else key, key if end == len(chunk) else "")
+        return self.analyse_anything(chunk)
+
+    def analyse_anything(self, chunk: str) -> Analysis:
+        """Does what `analyse` does, more slowly, for a word in signs that say nothing as for anything else."""
         matches = list(WORD.finditer(chunk))
         if not matches or (self._settings.protect and _PROTECTED.search(chunk)):
             return Analysis(len(matches), ())
@@ -135,7 +145,7 @@ class WordFinder:
         capitals = _all_capitals(match.group() for match in matches)
         if len(matches) > 1:
             return Analysis(len(matches), units, capitals)
-        word = _key(matches[0].group())
+        word = _key(matches[0].group()) if self.phrases else ""
         head = word if matches[0].start() == 0 else ""
         tail = word if matches[0].end() == len(chunk) else ""
         return Analysis(1, units, capitals, head, tail)
