@@ -35,6 +35,8 @@ class RunSettings:
     data: str = setting("", "prepared folder; made there when missing; empty = DIR/data in the run's folder")
     task_module: str = setting("tasks.toy_world", "Python module that registers the SeqIO tasks")
     mixture: str = setting("toy_world", "SeqIO mixture to train on; its rates are shares of tokens")
+    rates: str = setting("", "rates from points of the run on, e.g. '0.8:local_text_sw=0.3'; empty = the mixture's")
+    most_passes: str = setting("", "most passes over a component's text, e.g. 'local_text_sw=15'; empty = no limit")
     evaluations: str = setting("", "SeqIO evaluation tasks to rank, separated by commas")
     lexicon: str = setting("", "bilingual word list, '{language}' in it for several; empty = the task's own")
     virtual_shards: int = setting(8, "independent streams the data is cut into; must divide the batch size")

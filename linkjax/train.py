@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from linkjax import __version__, report
 from linkjax import config as configs
-from linkjax.data.pipeline import Stream, StreamSettings, counters
+from linkjax.data.pipeline import Stream, StreamSettings, counters, expected_passes, pass_limits
 from linkjax.data.prepared import Prepared, write_jsonl
 from linkjax.errors import UserError
 from linkjax.evaluation.suite import Suite
@@ -73,7 +73,10 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> dict[str,
         settings.data_seed,
         settings.link,
         settings.steps,
+        settings.rates,
+        settings.most_passes,
     )
+    _warn_of_repetition(prepared, stream_settings)
     suite = Suite(prepared, settings.sequence_length, settings.batch_size)
     checkpoints = Checkpoints(workdir / "checkpoints", settings.keep_checkpoints)
     restored = checkpoints.restore_newest(trainer.abstract)
@@ -136,6 +139,18 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> dict[str,
     summary = _summary(settings, prepared, workdir)
     _write_json(summary, workdir / "summary.json")
     return summary
+
+
+def _warn_of_repetition(prepared: Prepared, settings: StreamSettings) -> None:
+    limits = pass_limits(prepared, settings)
+    for name, passes in expected_passes(prepared, settings).items():
+        if passes > limits.get(name, float("inf")):
+            print(
+                f"warning: at its rate '{name}' would be read {passes:.1f} times, more than its limit of"
+                f" {limits[name]:g}: from about step {settings.steps * limits[name] / passes:.0f} on, the others have"
+                " its share",
+                file=sys.stderr,
+            )
 
 
 def _prepare(config: ml_collections.ConfigDict, folder: pathlib.Path) -> None:

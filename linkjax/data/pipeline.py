@@ -17,8 +17,9 @@ import numpy as np
 from absl import flags
 
 from linkjax.data.encoder import COUNTS, Encoder
+from linkjax.data.mixture import Rates, TokenMixture, named_numbers, parse_rates
 from linkjax.data.prepared import Prepared
-from linkjax.data.rows import PackedRows, ShuffledDocuments, Stretches, TokenMixture
+from linkjax.data.rows import PackedRows, ShuffledDocuments, Stretches
 from linkjax.errors import UserError
 from linkjax.substitution import LinkSettings, Substitution
 
@@ -37,6 +38,13 @@ class StreamSettings:
     data_seed: int
     link: LinkSettings
     steps: int  # of the whole run, for what follows a schedule
+    rates: str = ""  # of tokens, in place of the mixture's from points of the run on
+    most_passes: str = ""  # over a component's documents
+
+    @property
+    def shard_tokens(self) -> float:
+        """Tokens that a shard gives in the whole run, padding among them."""
+        return self.steps * self.batch_size * self.sequence_length / self.virtual_shards
 
 
 def make_encoders(prepared: Prepared, link: LinkSettings) -> list[Encoder]:
@@ -50,17 +58,41 @@ def shard_rows(
     prepared: Prepared, settings: StreamSettings, encoders: Sequence[Encoder], shard: int
 ) -> grain.IterDataset:
     """The endless rows of one virtual shard."""
-    tokens = settings.steps * settings.batch_size * settings.sequence_length / settings.virtual_shards
-    components, rates = [], []
+    rates = run_rates(prepared, settings)
+    limits = pass_limits(prepared, settings)
+    components = []
     for index, component in enumerate(prepared.components):
         documents = prepared.documents(component)
         seed = _seed(settings.data_seed, component["name"])
         order = ShuffledDocuments(documents, shard, settings.virtual_shards, seed)
-        expected = tokens * component["rate"] * component["documents"] / component["tokens"]
-        stretches = Stretches(order, encoders[index], settings.sequence_length, expected)
+        tokens = settings.shard_tokens * rates.means[index]
+        expected = max(tokens * component["documents"] / component["tokens"], 1.0)
+        limit = limits.get(component["name"], 0.0)
+        stretches = Stretches(order, encoders[index], settings.sequence_length, expected, limit)
         components.append(PackedRows(stretches, index))
-        rates.append(component["rate"])
-    return TokenMixture(components, rates, settings.sequence_length, phase=shard / settings.virtual_shards)
+    phase = shard / settings.virtual_shards
+    return TokenMixture(components, rates, settings.sequence_length, phase, settings.shard_tokens)
+
+
+def run_rates(prepared: Prepared, settings: StreamSettings) -> Rates:
+    """Shares of the tokens over the run."""
+    return parse_rates({component["name"]: component["rate"] for component in prepared.components}, settings.rates)
+
+
+def pass_limits(prepared: Prepared, settings: StreamSettings) -> dict[str, float]:
+    """Component -> most passes over its documents, where there is a limit."""
+    names = [component["name"] for component in prepared.components]
+    limits = named_numbers("most_passes", settings.most_passes, names)
+    return {name: limit for name, limit in limits.items() if limit}
+
+
+def expected_passes(prepared: Prepared, settings: StreamSettings) -> dict[str, float]:
+    """Component -> passes over its documents in the whole run, by their tokens before substitution."""
+    tokens = settings.shard_tokens * settings.virtual_shards * run_rates(prepared, settings).means
+    return {
+        component["name"]: float(of / component["tokens"])
+        for component, of in zip(prepared.components, tokens, strict=True)
+    }
 
 
 def check_enough(component: str, documents: int, virtual_shards: int) -> None:
@@ -194,7 +226,10 @@ class Stream(Iterator[dict[str, np.ndarray]]):
         self._per_host = shards // hosts
         mine = range(host * self._per_host, (host + 1) * self._per_host)
         self.states = {shard: state for shard, state in (states or {}).items() if shard in mine}
-        for component in prepared.components:  # says at once, and in this process, what is wrong
+        run_rates(prepared, settings)  # says at once, and in this process, what is wrong
+        if set(pass_limits(prepared, settings)) == {component["name"] for component in prepared.components}:
+            raise UserError("most_passes limits every component: leave one that the others' shares can go to.")
+        for component in prepared.components:
             _operations(component)
             check_enough(component["name"], component["documents"], shards)
         blocks = _Blocks(prepared, settings, mine, dict(self.states))
@@ -226,8 +261,8 @@ class Stream(Iterator[dict[str, np.ndarray]]):
 def counters(states: dict[int, str], components: Sequence[dict]) -> dict[str, float]:
     """What has been given out up to these states, summed over their shards.
 
-    Keys: `tokens/NAME`, `passes/NAME`, `source_documents/NAME`, `source_bytes/NAME` (before substitution);
-    and for the text with swaps `link/eligible_share`, `link/swapped_share` (of all words) and
+    Keys: `tokens/NAME`, `tokens_of_language/LANGUAGE`, `passes/NAME`, `source_documents/NAME`, `source_bytes/NAME`
+    (before substitution); and for the text with swaps `link/eligible_share`, `link/swapped_share` (of all words) and
     `link/identical_share` (of the swaps).
     """
     tokens = np.zeros(len(components), np.int64)
@@ -240,6 +275,8 @@ def counters(states: dict[int, str], components: Sequence[dict]) -> dict[str, fl
     for component, token_count, read in zip(components, tokens, counts, strict=True):
         name, of = component["name"], dict(zip(COUNTS, read.tolist(), strict=True))
         result[f"tokens/{name}"] = int(token_count)
+        language = f"tokens_of_language/{component['language']}"
+        result[language] = result.get(language, 0) + int(token_count)
         result[f"source_documents/{name}"] = of["documents"]
         result[f"source_bytes/{name}"] = of["bytes"]
         result[f"passes/{name}"] = of["documents"] / component["documents"]

@@ -1,4 +1,4 @@
-"""Rows of tokens: documents substituted, tokenized, cut, packed and mixed, within one virtual shard.
+"""Rows of tokens: documents substituted, tokenized, cut and packed, within one virtual shard.
 
 B rows, L tokens of a row. A row carries (numpy, without the B):
 
@@ -12,6 +12,7 @@ B rows, L tokens of a row. A row carries (numpy, without the B):
 """
 
 import collections
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,7 +20,7 @@ import grain
 import numpy as np
 
 from linkjax.data.documents import Document
-from linkjax.data.encoder import COUNTS, Encoded, Encoder
+from linkjax.data.encoder import Encoded, Encoder
 from linkjax.data.tokenizer import PAD
 
 _PACKED_TOGETHER = 32  # rows that are open at once; more pack tighter and cost more to resume
@@ -38,6 +39,10 @@ class ShuffledDocuments:
         self._seed = (seed, first)
         self._pass, self._order = -1, np.empty(0, np.int64)
 
+    def __len__(self) -> int:
+        """Documents of one pass."""
+        return len(self._mine)
+
     def __getitem__(self, position: int) -> tuple[Document, int]:
         """The document at `position`, counted over all passes, and its pass."""
         pass_index, place = divmod(position, len(self._mine))
@@ -50,11 +55,22 @@ class ShuffledDocuments:
 class Stretches(grain.IterDataset):
     """Documents as stretches of at most `length` tokens."""
 
-    def __init__(self, documents: ShuffledDocuments, encoder: Encoder, length: int, expected_documents: float):
-        """Args: `expected_documents`, of the whole run, for the progress that a ratio's schedule follows."""
+    def __init__(
+        self,
+        documents: ShuffledDocuments,
+        encoder: Encoder,
+        length: int,
+        expected_documents: float,
+        most_passes: float = 0.0,
+    ):
+        """Args:
+        expected_documents: of the whole run, for the progress that a ratio's schedule follows.
+        most_passes: over the documents; 0 = no limit.
+        """
         super().__init__()
         self.documents, self.encoder, self.length = documents, encoder, length
         self.expected_documents = expected_documents
+        self.most_documents = round(most_passes * len(documents)) if most_passes else sys.maxsize
 
     def __iter__(self) -> grain.DatasetIterator:
         return _StretchesIterator(self)
@@ -69,6 +85,8 @@ class _StretchesIterator(grain.DatasetIterator):
         self._ahead: collections.deque[Encoded] = collections.deque()  # documents from `position` on
 
     def __next__(self) -> dict[str, np.ndarray]:
+        if self._position >= self._dataset.most_documents:
+            raise StopIteration
         if not self._ahead:
             self._ahead.extend(self._read())
         current = self._ahead[0]
@@ -91,7 +109,8 @@ class _StretchesIterator(grain.DatasetIterator):
     def _read(self) -> list[Encoded]:
         """Some documents at once: what each becomes does not depend on the others."""
         found, passes, size = [], [], 0
-        while size < _READ_TOGETHER:
+        most = self._dataset.most_documents - self._position
+        while size < _READ_TOGETHER and len(found) < most:
             document, pass_index = self._dataset.documents[self._position + len(found)]
             found.append(document)
             passes.append(pass_index)
@@ -157,52 +176,3 @@ class _PackedRowsIterator(grain.DatasetIterator):
 
     def set_state(self, state: dict[str, Any]) -> None:
         self._parent.set_state(state)
-
-
-class TokenMixture(grain.IterDataset):
-    """Interleaves components so that their shares of *tokens* keep to `rates`, of two always to within a row.
-
-    The component furthest behind its share goes next. Tokens and counts given out so far are state.
-    """
-
-    def __init__(self, components: Sequence[grain.IterDataset], rates: Sequence[float], length: int, phase: float):
-        """Args: `phase`, 0 to 1, of the interleaving: different for each virtual shard, so that the rows of a
-        small component do not all come in one batch."""
-        super().__init__(list(components))
-        self._rates, self._length, self._phase = np.array(rates), length, phase
-
-    def __iter__(self) -> grain.DatasetIterator:
-        # What the smaller components are owed before the start. Two components in turn each come when they
-        # are half the difference behind: over all phases that is a whole turn.
-        owed = 2 * self._length * (self._phase + self._rates - 1)
-        owed[self._rates.argmax()] = 0
-        return _TokenMixtureIterator([iter(parent) for parent in self.parents], self._rates, owed)
-
-
-class _TokenMixtureIterator(grain.DatasetIterator):
-    def __init__(self, components: Sequence[grain.DatasetIterator], rates: np.ndarray, owed: np.ndarray):
-        super().__init__(components)
-        self._rates, self._owed = rates, owed
-        self._tokens = np.zeros(len(rates), np.int64)
-        self._counts = np.zeros((len(rates), len(COUNTS)), np.int64)
-
-    def __next__(self) -> dict[str, np.ndarray]:
-        behind = self._rates * self._tokens.sum() - self._tokens + self._owed
-        component = int(behind.argmax())
-        row = next(self._parents[component])
-        self._tokens[component] += np.count_nonzero(row["segments_BxL"])
-        self._counts[component] += row.pop("counts")
-        return row
-
-    def get_state(self) -> dict[str, Any]:
-        return {
-            "tokens": self._tokens.tolist(),
-            "counts": self._counts.tolist(),
-            "components": [parent.get_state() for parent in self._parents],
-        }
-
-    def set_state(self, state: dict[str, Any]) -> None:
-        self._tokens = np.array(state["tokens"], np.int64)
-        self._counts = np.array(state["counts"], np.int64)
-        for parent, parent_state in zip(self._parents, state["components"], strict=True):
-            parent.set_state(parent_state)
