@@ -14,6 +14,8 @@ from typing import Any, BinaryIO, TextIO
 from linkjax.errors import UserError
 
 _OPENERS = {".gz": gzip.open, ".dz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+_ERRORS = (OSError, EOFError, zlib.error, lzma.LZMAError)
+_ZSTANDARD = ".zst"
 
 
 def fingerprint(path: pathlib.Path) -> dict[str, Any]:
@@ -22,17 +24,29 @@ def fingerprint(path: pathlib.Path) -> dict[str, Any]:
         return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
 
 
+def content_suffix(path: pathlib.Path) -> str:
+    """What a file's name ends in, less the suffix of its compression: '.json' of `a.json.gz`."""
+    return pathlib.Path(path.stem).suffix if path.suffix in (*_OPENERS, _ZSTANDARD) else path.suffix
+
+
 @contextlib.contextmanager
 def open_bytes(path: pathlib.Path) -> Iterator[BinaryIO]:
-    """Opens a file, decompressed where its name ends in `.gz`, `.dz`, `.bz2` or `.xz`.
+    """Opens a file, decompressed where its name ends in `.gz`, `.dz`, `.bz2`, `.xz` or `.zst`.
 
     Raises:
-      UserError: here or while reading: missing, cut off, not what its suffix says.
+      UserError: here or while reading: missing, cut off, not what its suffix says, or a package is missing.
     """
+    opener, errors = _OPENERS.get(path.suffix, open), _ERRORS
+    if path.suffix == _ZSTANDARD:
+        try:
+            from backports import zstd  # raises where a file is cut off, unlike the package zstandard
+        except ImportError as error:
+            raise UserError(f"{path} needs a package to be decompressed: pip install backports.zstd.") from error
+        opener, errors = zstd.open, (*_ERRORS, zstd.ZstdError)
     try:
-        with _OPENERS.get(path.suffix, open)(path, "rb") as file:
+        with opener(path, "rb") as file:
             yield file
-    except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+    except errors as error:
         raise UserError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
 
 

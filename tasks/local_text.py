@@ -25,6 +25,10 @@ def register(settings: LocalTextSettings, link: LinkSettings = LinkSettings()) -
             find_files(heldout_patterns, name) if heldout_patterns else (),
             settings.document,
             settings.heldout_share,
+            settings.text_column,
+            settings.minimum_characters,
+            settings.maximum_characters,
+            settings.drop_duplicates,
         )
         tasks.add_text_task(
             name,
