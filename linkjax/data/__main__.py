@@ -1,0 +1,83 @@
+"""Looks at the training data as the model gets it.
+
+    python -m linkjax.data inspect --config=configs/base.py --config.data=prepared/toy
+
+prints rows of the training stream, decoded: each document with its borders, the swapped-in words marked, and
+where padding begins. Then shares of the first batches: tokens of each component and language against the
+mixture's rates, padding, words that could be swapped and were. `inspect --help` lists all settings.
+"""
+
+import contextlib
+import dataclasses
+import pathlib
+import sys
+from collections.abc import Sequence
+
+import ml_collections
+from tqdm import tqdm
+
+from linkjax import config as configs
+from linkjax.data.inspection import Sample, row_lines
+from linkjax.data.pipeline import Stream, StreamSettings
+from linkjax.data.prepared import Prepared
+from linkjax.errors import UserError, errors_as_sentences
+
+_INSPECT = """Prints decoded rows of the training stream, and what its first batches are made of.
+
+    python -m linkjax.data inspect --config=configs/base.py --config.data=prepared/toy --rows=4 --batches=20
+
+The rows are the first ones of each component, in turns. Swapped-in words are in colour on a terminal, in
+[brackets] otherwise; neighbours have one mark together. "another target" counts the tokens in whose place an
+English word is to be predicted (--config.link.loss_on_swapped=original).
+
+The folder is prepared where it does not exist; else no TensorFlow is needed. Row length, batch size, seeds and
+LINK are the config's: try --config.sequence_length=128 or --config.link.ratio=0.5."""
+
+
+def inspect(config: ml_collections.ConfigDict, rows: str, batches: str) -> None:
+    """Prints rows and shares of the stream that training on `config.data` would read."""
+    settings = configs.run_settings(config)
+    if not rows.isdecimal():
+        raise UserError(f"--rows is '{rows}': choose 0, 1, 2 ...")
+    if not batches.isdecimal() or int(batches) < 1:
+        raise UserError(f"--batches is '{batches}': choose 1, 2, 3 ...")
+    if not settings.data:
+        raise UserError("--config.data is missing: name the prepared folder; it is made where it does not exist.")
+    folder = pathlib.Path(settings.data)
+    if not folder.exists():
+        from linkjax.prepare import prepare
+
+        print(f"preparing {folder}", file=sys.stderr)
+        prepare(config, folder)
+    prepared = Prepared(folder)
+    stream_settings = StreamSettings(
+        **{field.name: getattr(settings, field.name) for field in dataclasses.fields(StreamSettings)}
+    )
+    sample = Sample(prepared, stream_settings, int(rows))
+    with contextlib.closing(Stream(prepared, stream_settings)) as stream:
+        for _ in tqdm(range(int(batches)), desc="batches", disable=not sys.stderr.isatty(), leave=False):
+            sample.add(next(stream))
+    for row in sample.rows():
+        print(*row_lines(row, prepared.components, prepared.tokenizer, sys.stdout.isatty()), sep="\n", end="\n\n")
+    print(*sample.shares(stream.states), sep="\n")
+
+
+_OPTIONS = {
+    "rows": ("4", "rows to print"),
+    "batches": ("20", "batches that the shares are of"),
+}
+
+
+def main(argv: Sequence[str]) -> None:
+    if argv[1:2] == ["inspect"]:
+        configs.main(inspect, _INSPECT, _OPTIONS, [argv[0], *argv[2:]])
+    elif any(argument in ("-h", "-help", "--help") for argument in argv[1:]):
+        print(__doc__.strip())
+    else:
+        with errors_as_sentences():
+            what = f"'{argv[1]}' is not known" if argv[1:] else "nothing is asked for"
+            raise UserError(f"{what}: python -m linkjax.data inspect --help says what there is.")
+
+
+if __name__ == "__main__":
+    main(sys.argv)

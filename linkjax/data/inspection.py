@@ -1,0 +1,162 @@
+"""The training stream for people to read: decoded rows, and what the batches are made of.
+
+B rows, L tokens of a row, T tokens of a segment; the fields of a batch are those of `rows`.
+"""
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from linkjax.data.pipeline import StreamSettings, counters, run_rates, swaps_words
+from linkjax.data.prepared import Prepared
+from linkjax.data.tokenizer import EOS, PAD, Tokenizer
+
+_SWAPPED, _BORDER, _PLAIN = "\033[1;32m", "\033[2m", "\033[0m"
+_ISOLATE, _END_ISOLATE = "\u2068", "\u2069"  # keeps a word written from right to left in its place
+# A text may not steer the terminal: its control characters are shown as their pictures.
+_PICTURES = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"} | {0x7F: 0x2421}
+
+
+class Row(NamedTuple):
+    """A row of the stream: batch and place in it, both counted from 1, and its fields without the B."""
+
+    batch: int
+    place: int
+    fields: dict[str, np.ndarray]
+
+
+class Sample:
+    """Some rows of the stream's first batches, and counts of all of them."""
+
+    def __init__(self, prepared: Prepared, settings: StreamSettings, rows: int):
+        """Args: `rows`, how many to keep; the components come in turns, so that a small one is seen too."""
+        self._components, self._rates = prepared.components, run_rates(prepared, settings)
+        self._run_tokens = settings.shard_tokens * settings.virtual_shards
+        self._wanted = rows
+        self._rows: list[list[Row]] = [[] for _ in prepared.components]
+        self._batches = self._places = self._tokens = self._swapped = self._weightless = 0
+
+    def add(self, batch: Mapping[str, np.ndarray]) -> None:
+        self._batches += 1
+        for place, component in enumerate(batch["component_B"].tolist()):
+            if len(self._rows[component]) < self._wanted:
+                fields = {name.partition("_B")[0]: values[place].copy() for name, values in batch.items()}
+                self._rows[component].append(Row(self._batches, place + 1, fields))
+        inside_BxL = batch["segments_BxL"] > 0
+        self._places += inside_BxL.size
+        self._tokens += int(inside_BxL.sum())
+        self._swapped += int(batch["swapped_BxL"][inside_BxL].sum())
+        self._weightless += int((batch["loss_weights_BxL"][inside_BxL] == 0).sum())
+
+    def rows(self) -> list[Row]:
+        """The first rows of every component, in the order of the stream."""
+        in_turns = itertools.chain.from_iterable(itertools.zip_longest(*self._rows))
+        return sorted(itertools.islice(filter(None, in_turns), self._wanted), key=lambda row: row[:2])
+
+    def shares(self, states: dict[int, str]) -> Iterator[str]:
+        """Yields lines: tokens of each component and language against its rate, padding, swaps.
+
+        Args: `states`, of the stream after these batches.
+        """
+        counts = counters(states, self._components)
+        due_C = self._rates.due(self._tokens, self._run_tokens)
+        places: dict[str, list[int]] = {}
+        for place, component in enumerate(self._components):
+            places.setdefault(component["language"], []).append(place)
+        width = max(len("component"), *(len(component["name"]) for component in self._components))
+
+        def shares(name: str, language: str, which: list[int], passes: str) -> str:
+            tokens = int(sum(counts[f"tokens/{self._components[place]['name']}"] for place in which))
+            share, rate = _percent(tokens, self._tokens), _percent(due_C[which].sum(), self._tokens)
+            return f"  {name:<{width}}  {language:<8} {tokens:>12,}  {share:>8}  {rate:>8}  {passes:>8}".rstrip()
+
+        yield f"{self._batches} batches: {self._places:,} places, {self._tokens:,} tokens"
+        yield f"  {'component':<{width}}  {'language':<8} {'tokens':>12}  {'share':>8}  {'rate':>8}  {'passes':>8}"
+        for place, component in enumerate(self._components):
+            passes = counts[f"passes/{component['name']}"]
+            yield shares(component["name"], component["language"], [place], f"{passes:.2f}")
+        for language, which in places.items():
+            if len(which) > 1:
+                yield shares("together", language, which, "")
+        yield f"  padding: {_percent(self._places - self._tokens, self._places)} of the places"
+        yield f"  swapped-in: {_percent(self._swapped, self._tokens)} of the tokens"
+        yield f"  loss weight 0: {_percent(self._weightless, self._tokens)} of the tokens"
+        if swapping := [component["name"] for component in self._components if swaps_words(component)]:
+            eligible, swapped, same = (counts[f"link/{name}_share"] for name in ("eligible", "swapped", "identical"))
+            yield (
+                f"  words of {', '.join(swapping)}: {eligible:.1%} eligible, {swapped:.1%} swapped;"
+                f" {same:.1%} of the swaps put in the same word"
+            )
+        else:
+            yield "  no component has its words swapped"
+
+
+def row_lines(row: Row, components: Sequence[dict], tokenizer: Tokenizer, colour: bool) -> Iterator[str]:
+    """Yields a row as lines: its documents with their borders, and where padding begins.
+
+    Swapped-in tokens are in colour, or in [brackets].
+    """
+    component = components[int(row.fields["component"])]
+    segments_L = row.fields["segments"]
+    tokens = np.count_nonzero(segments_L)
+    yield f"batch {row.batch}, row {row.place}: {component['name']} ({component['language']}), {tokens} tokens"
+    for segment in range(1, segments_L.max() + 1):
+        inside_L = segments_L == segment
+        tokens_T, targets_T, loss_weights_T, swapped_T = (
+            row.fields[name][inside_L] for name in ("tokens", "targets", "loss_weights", "swapped")
+        )
+        begins, ends = tokens_T[0] == PAD, targets_T[-1] == EOS
+        # What is read, not what is to be predicted, which can be a word that was swapped out. The last token of a
+        # cut document is read in another row, so there the target has to do.
+        read_T = np.append(tokens_T[1:], targets_T[-1])
+        about = [f"{len(read_T)} tokens", f"{np.count_nonzero(swapped_T)} swapped-in"]
+        if weightless := np.count_nonzero(loss_weights_T == 0):
+            about.append(f"loss weight 0 on {weightless}")
+        if others := np.count_nonzero(read_T != targets_T):
+            about.append(f"another target on {others}")
+        if not begins:
+            about.append("goes on from another row")
+        if not ends:
+            about.append("cut here")
+        yield _border(f"segment {segment}: {', '.join(about)}", colour)
+        text_T = slice(0, len(read_T) - int(ends))
+        text = marked_text(read_T[text_T], swapped_T[text_T], tokenizer, colour)
+        if begins:
+            text = text.removeprefix(" ")  # SentencePiece's own
+        yield from (f"  {line}" for line in text.split("\n"))
+    padding = len(segments_L) - tokens
+    yield _border(
+        f"padding: from place {tokens + 1} on, {padding} of {len(segments_L)}" if padding else "no padding", colour
+    )
+
+
+def marked_text(tokens_T: np.ndarray, swapped_T: np.ndarray, tokenizer: Tokenizer, colour: bool) -> str:
+    """The text of tokens with the space that SentencePiece puts first, and the swapped-in ones marked."""
+    parts = []
+    for swapped, run in itertools.groupby(range(len(tokens_T)), lambda place: bool(swapped_T[place])):
+        raw = b"".join(_bytes(int(tokens_T[place]), tokenizer) for place in run)
+        text = raw.decode(errors="replace").translate(_PICTURES)
+        word = text.lstrip(" ")
+        parts.append(" " * (len(text) - len(word)) + (_mark(word, colour) if swapped and word else word))
+    return "".join(parts)
+
+
+def _bytes(token: int, tokenizer: Tokenizer) -> bytes:
+    piece = tokenizer.piece(token)
+    if tokenizer.processor.is_byte(token):
+        return bytes([int(piece[3:5], 16)])  # <0xE8>
+    return piece.replace("▁", " ").encode()
+
+
+def _mark(text: str, colour: bool) -> str:
+    return f"{_SWAPPED}{_ISOLATE}{text}{_END_ISOLATE}{_PLAIN}" if colour else f"[{text}]"
+
+
+def _border(text: str, colour: bool) -> str:
+    return f"{_BORDER}-- {text}{_PLAIN}" if colour else f"-- {text}"
+
+
+def _percent(part: float, whole: float) -> str:
+    return f"{100 * part / max(whole, 1):.2f} %"
