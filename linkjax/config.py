@@ -107,6 +107,22 @@ def decisive_for_data(config: ml_collections.ConfigDict) -> dict[str, Any]:
     return {key: value for key, value in config.to_dict().items() if key not in of_the_run} | {"link": link}
 
 
+def check_prepared_so(config: ml_collections.ConfigDict, folder: prepared.Prepared) -> None:
+    """A folder that was there before must be what the config asks for. What it leaves empty it does not ask for."""
+    before = from_dict(folder.manifest["settings"])
+    now = from_dict(decisive_for_data(config))
+    changed = {key: values for key, values in differences(before, now).items() if values[1] != ""}
+    if changed:
+        raise UserError(
+            f"{folder.folder} was prepared with other settings: {say_changes(changed)}."
+            " Name another folder in --config.data, or give the settings it was prepared with."
+        )
+
+
+def say_changes(changed: dict[str, tuple[Any, Any]]) -> str:
+    return ", ".join(f"{key} was {before!r} and is {now!r}" for key, (before, now) in changed.items())
+
+
 def run_settings(config: ml_collections.ConfigDict) -> RunSettings:
     """The run's settings, checked. Sections of task modules are left to them (`section`)."""
     return section(config, RunSettings)

@@ -17,6 +17,9 @@ class UserError(Exception):
 @contextlib.contextmanager
 def errors_as_sentences() -> Iterator[None]:
     """Ends the program with one sentence and exit code 2 on a UserError; 130 on Ctrl-C; quietly on `... | head`."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # words of any script, in a terminal of whichever
+            stream.reconfigure(errors="replace")
     try:
         yield
     except UserError as error:

@@ -230,8 +230,9 @@ def _tokenizer(folder: pathlib.Path, settings, corpora, lexicons: dict[str, Lexi
             sample = list(_spread(corpus, settings.tokenizer.train_bytes))
             yield from (document.text for document in sample)
             if name in swapped:
-                for lexicon in lexicons.values():
-                    yield from Substitution(lexicon, LinkSettings(ratio=1.0)).texts(sample)
+                for language, lexicon in lexicons.items():
+                    swap_all = Substitution({language: lexicon}, LinkSettings(ratio=1.0))
+                    yield from (done.text for done in swap_all.documents(sample))
 
     print("training the tokenizer", file=sys.stderr)
     path.write_bytes(train_tokenizer(texts(), settings.tokenizer.vocabulary_size, settings.tokenizer.kind))
@@ -339,15 +340,17 @@ def run_export(config: ml_collections.ConfigDict, out: str, format: str, pass_in
         raise UserError("--config.data is missing: name the prepared folder; it is made where it does not exist.")
     if format not in FORMATS:
         raise UserError(f"--format is '{format}': choose one of {', '.join(FORMATS)}.")
-    if not pass_index.isdecimal():
-        raise UserError(f"--pass_index is '{pass_index}': choose 0, 1, 2 ...")
+    if not pass_index.isdecimal() or int(pass_index) >= 2**32:
+        raise UserError(f"--pass_index is '{pass_index}': choose 0, 1, 2 ..., below 2^32.")
     if folder.exists():
         raise UserError(f"{folder} exists already: remove it or choose another --out.")
     data = pathlib.Path(settings.data)
     if not data.exists():
         prepare(config, data)
+    source = prepared.Prepared(data)
+    configs.check_prepared_so(config, source)
     with _whole_or_not_at_all(folder) as partial:
-        counts = export(prepared.Prepared(data), settings.link, partial, format, int(pass_index), _progress)
+        counts = export(source, settings.link, partial, format, int(pass_index), _progress)
     for name, of in counts["components"].items():
         if of["words"]:
             print(

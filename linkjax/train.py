@@ -57,7 +57,7 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> dict[str,
 
     ### Data, model, checkpoint
     prepared = Prepared(folder)
-    _check_prepared_so(config, prepared)
+    configs.check_prepared_so(config, prepared)
     trainer = Trainer(
         settings.model,
         settings.optimizer,
@@ -178,23 +178,9 @@ def _check_unchanged(config: ml_collections.ConfigDict, workdir: pathlib.Path) -
         if key.partition(".")[0] not in _MAY_CHANGE
     }
     if changed:
-        raise UserError(f"{workdir} was begun with other settings: {_say(changed)}. Choose another --workdir.")
-
-
-def _check_prepared_so(config: ml_collections.ConfigDict, prepared: Prepared) -> None:
-    """A folder that was there before must be what the config asks for. What it leaves empty it does not ask for."""
-    before = configs.from_dict(prepared.manifest["settings"])
-    now = configs.from_dict(configs.decisive_for_data(config))
-    changed = {key: values for key, values in configs.differences(before, now).items() if values[1] != ""}
-    if changed:
         raise UserError(
-            f"{prepared.folder} was prepared with other settings: {_say(changed)}."
-            " Name another folder in --config.data, or give the settings it was prepared with."
+            f"{workdir} was begun with other settings: {configs.say_changes(changed)}. Choose another --workdir."
         )
-
-
-def _say(changed: dict[str, tuple[Any, Any]]) -> str:
-    return ", ".join(f"{key} was {before!r} and is {now!r}" for key, (before, now) in changed.items())
 
 
 def _check_same_data(run: dict[str, Any], prepared: Prepared) -> None:

@@ -7,14 +7,13 @@ import sys
 
 import pytest
 
-from linkjax.config import load_config, run_settings
+from linkjax.config import check_prepared_so, load_config, run_settings
 from linkjax.data.pipeline import make_substitution
 from linkjax.data.prepared import Prepared, read_statistics, write_statistics
 from linkjax.errors import UserError
 from linkjax.lexicon import WordStatistics
 from linkjax.prepare import prepare
 from linkjax.substitution import LinkSettings
-from linkjax.train import _check_prepared_so
 from tasks.text_files import LocalText, LocalTextSettings, find_files
 from tasks.world import World
 from tests.conftest import ROOT
@@ -233,7 +232,7 @@ def test_several_target_languages(tmp_path):
     assert all(("mbwa" in text) != ("Hund" in text) for text in texts)
     config.link.exclude = "english_function_words"
     with pytest.raises(UserError, match=r"prepared with other settings: link\.exclude was"):
-        _check_prepared_so(config, folder)
+        check_prepared_so(config, folder)
 
 
 def test_languages_without_a_place_in_the_paths_are_refused(tmp_path):

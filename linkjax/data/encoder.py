@@ -15,7 +15,7 @@ import numpy as np
 from linkjax.data.documents import Document
 from linkjax.data.tokenizer import EOS, Tokenizer
 from linkjax.lexicon import Lexicon
-from linkjax.substitution import Block, LinkSettings, Span, Substituted, Substitution
+from linkjax.substitution import Block, LinkSettings, Substituted, Substitution
 from linkjax.substitution.chunks import END, GLUED, Chunks, ranges
 
 # What is counted of a document: itself, its bytes and words; the words that could be swapped and those that were;
@@ -130,19 +130,15 @@ class _TokenTable:
         if self._loss_on_swapped != "yes":
             weights -= swapped
         if self._loss_on_swapped == "original" and done.spans:
-            before, shift = done.undo(), 0
-            for start, end, original in done.spans:
-                place, _ = self._token_at(done.text, start)
-                _, targets[place] = self._token_at(before, start + shift)
-                weights[place] = 1
-                shift += len(original) - (end - start)
+            before = done.undo()
+            starts = np.array([start for start, _, _ in done.spans])
+            growth = np.cumsum([len(original) - (end - start) for start, end, original in done.spans])
+            asked = np.array(self._tokenizer.encode(before), np.int32)
+            asked = asked[self._tokenizer.tokens_at(before, starts + np.append(0, growth[:-1]))]
+            places = self._tokenizer.tokens_at(done.text, starts)
+            targets[places] = asked
+            weights[places] = 1
         return [tokens, targets, weights, swapped]
-
-    def _token_at(self, text: str, place: int) -> tuple[int, int]:
-        """(which, id) of the token in which a character begins."""
-        tokens, flags = self._tokenizer.encode_with_spans(text, [Span(place, place + 1, "")])
-        which = int(flags.argmax())
-        return which, int(tokens[which])
 
 
 def _grown(values: np.ndarray, size: int) -> np.ndarray:

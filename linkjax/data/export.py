@@ -5,6 +5,7 @@ FOLDER/COMPONENT.jsonl (or .parquet, .txt) and FOLDER/counts.json: what was swap
 
 import contextlib
 import dataclasses
+import itertools
 import json
 import pathlib
 from collections.abc import Callable, Iterable, Iterator
@@ -16,7 +17,6 @@ from linkjax.data.prepared import Prepared
 from linkjax.errors import UserError
 from linkjax.substitution import LinkSettings, Substituted, Substitution
 
-_TOGETHER = 256  # documents
 FORMATS = {"jsonl": ".jsonl", "parquet": ".parquet", "text": ".txt"}
 
 
@@ -65,16 +65,9 @@ def _substituted(
     documents: Iterable[Document], substitution: Substitution | None, pass_index: int
 ) -> Iterator[tuple[Document, Substituted]]:
     if substitution is None:
-        yield from ((document, Substituted(document.text, (), 0, 0)) for document in documents)
-        return
-    documents = iter(documents)
-    while some := list(zip(range(_TOGETHER), documents, strict=False)):
-        batch = [document for _, document in some]
-        ids, texts = [document.id for document in batch], [document.text for document in batch]
-        done: dict[int, Substituted] = {}
-        for members, block in substitution.blocks(ids, texts, [pass_index] * len(ids), [0.0] * len(ids)):
-            done |= zip(members, block.documents(), strict=True)
-        yield from ((document, done[index]) for index, document in enumerate(batch))
+        return ((document, Substituted(document.text, (), 0, 0)) for document in documents)
+    documents, again = itertools.tee(documents)
+    return zip(documents, substitution.documents(again, pass_index), strict=True)
 
 
 class _Counts:
@@ -105,7 +98,7 @@ def _text(path: pathlib.Path):
     """One document a line."""
 
     def write(document: Document, done: Substituted) -> None:
-        if "\n" in done.text:
+        if "\n" in done.text or "\r" in done.text:
             raise UserError(
                 f"document {document.id:016x} of {path.stem} has several lines, and text has one document a line:"
                 " choose --format=jsonl or parquet."

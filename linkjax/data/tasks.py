@@ -5,6 +5,7 @@ Imports TensorFlow; only `prepare`, `tasks/` and other SeqIO programs import it.
 
 import dataclasses
 import functools
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import seqio
@@ -62,18 +63,21 @@ class LexicalSubstitution:
         return {language: read_lexicon(path, ReadOptions(language=language)) for language, path in paths.items()}
 
     def __call__(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
+        lock = threading.Lock()  # tf.data calls from threads of its own
+
         @functools.cache
         def substitution():
             return Substitution(self.read(), self.settings, self.statistics, self.eligible_shares)
 
         def swap(identifier, text):
-            return substitution()(int(identifier) & _UINT64, text.decode()).text.encode()
+            with lock:
+                return substitution()(int(identifier) & _UINT64, text.decode()).text.encode()
 
         def convert(example):
             text = tf.numpy_function(swap, [example["id"], example["targets"]], tf.string, stateful=False)
             return {**example, "targets": tf.ensure_shape(text, [])}
 
-        return dataset.map(convert, num_parallel_calls=tf.data.AUTOTUNE)
+        return dataset.map(convert)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,7 +13,7 @@ from linkjax.settings import setting
 from linkjax.substitution import Span
 
 PAD, EOS, UNK = 0, 1, 2  # SeqIO's packer drops real tokens where id 0 is one
-_CACHED_WORDS = 2_000_000
+_CACHED_WORDS, _CACHED_CHARACTERS = 1_000_000, 64  # how many, and of how many characters at most
 _PROBE = "ﬁve  spaces\tＡ 語\U0001f98a "  # what a normaliser would change, and what is in no small vocabulary
 
 
@@ -163,20 +163,32 @@ class Tokenizer:
                 break
             for index in range(max(span.start, start - 1), min(span.end, start + len(word))):
                 touched[index - start + 1] = True
-        by_byte = [flag for character, flag in zip(f" {word}", touched, strict=True) for _ in character.encode()]
+        characters = f" {word}".replace("▁", " ")  # that sign is a space to SentencePiece
+        by_byte = [flag for character, flag in zip(characters, touched, strict=True) for _ in character.encode()]
         flags, position = [], 0
         for token in self._word(word):
             # A piece that stands for one byte has the flag of the character the byte is part of.
-            length = 1 if self._processor.is_byte(token) else len(self.piece(token).replace("▁", " ").encode())
+            length = self._bytes(token)
             flags.append(int(any(by_byte[position : position + length])))
             position += length
         return flags
+
+    def tokens_at(self, text: str, places: Sequence[int]) -> list[int]:
+        """Which tokens of `encode(text)` some of its characters begin in."""
+        ends = np.cumsum([self._bytes(token) for token in self.encode(text)])
+        before = np.cumsum([1, *(len(character.encode()) for character in text.replace("▁", " "))])
+        return np.searchsorted(ends, before[list(places)], side="right").tolist()
+
+    def _bytes(self, token: int) -> int:
+        """Bytes of text that a token stands for; a space is before every word, and before the first as well."""
+        return 1 if self._processor.is_byte(token) else len(self.piece(token).replace("▁", " ").encode())
 
     def _word(self, word: str) -> list[int]:
         ids = self._words.get(word)
         if ids is None:
             ids = self._processor.encode(word) if word else [self._space]
-            if len(self._words) > _CACHED_WORDS:
-                self._words.clear()
-            self._words[word] = ids
+            if len(word) <= _CACHED_CHARACTERS:
+                if len(self._words) > _CACHED_WORDS:
+                    self._words.clear()
+                self._words[word] = ids
         return ids

@@ -8,7 +8,7 @@ import pathlib
 import sys
 from collections.abc import Mapping, Sequence
 
-from linkjax.errors import UserError
+from linkjax.errors import UserError, errors_as_sentences
 from linkjax.lexicon import controls
 from linkjax.lexicon.arguments import build_parser
 from linkjax.lexicon.coverage import Corpus, count_english, count_targets
@@ -27,17 +27,12 @@ _PIECE_CHARACTERS = 4
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a verb; returns the exit code: 0, 1 for a list that is not fit for use, 2 for a mistake of the user's."""
     try:
-        arguments = build_parser().parse_args(argv)
-        return _VERBS[arguments.verb](arguments)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped.", file=sys.stderr)
-        return 130
-    except BrokenPipeError:  # `... | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        with errors_as_sentences():
+            arguments = build_parser().parse_args(argv)
+            return _VERBS[arguments.verb](arguments)
+    except SystemExit as ending:
+        return ending.code or 0
+    return 0
 
 
 def _inspect(arguments: argparse.Namespace) -> int:

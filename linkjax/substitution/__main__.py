@@ -21,8 +21,10 @@ Look at your data before you train on it: are the right words swapped, and for t
 
   python -m linkjax.substitution preview --lexicon=en-sw.tsv --language=sw --text=english.txt -n 5
 
-Each line of the file is a document; those shown are from all over it. All settings of the intervention are flags,
-with the meaning that --config.link.* has in training."""
+Each line of the file is a document; those shown are from all over it. The settings of the intervention are flags,
+with the meaning that --config.link.* has in training; --ratio_of=words is measured on this file."""
+# Settings of training alone: they need its data, or change nothing that can be seen.
+_NOT_SHOWN = ("scramble", "schedule", "ratio_end", "ratio_steps", "language_weights", "loss_on_swapped")
 _MOST_LINES = 1_000_000
 
 
@@ -30,8 +32,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Runs the command line; ends the program with exit code 2 on a mistake of the user's."""
     with errors_as_sentences():
         arguments = vars(_parser().parse_args(argv))
-        names = [field.name for field in dataclasses.fields(LinkSettings)]
-        settings = LinkSettings(**{name: arguments[name] for name in names})
+        settings = LinkSettings(**{field.name: arguments[field.name] for field in _shown_settings()})
         language = arguments["language"]
         lexicon = read_lexicon(arguments["lexicon"], ReadOptions(language=language))
         texts = _lines(arguments["text"])
@@ -72,21 +73,33 @@ def _parser() -> argparse.ArgumentParser:
     preview.add_argument("--language", default="", help="code of the target language, e.g. sw")
     preview.add_argument("-n", type=_positive, default=5, help="how many documents to show (default 5)")
     preview.add_argument("--lines", type=_positive, default=16, help="of each document, at most (default 16)")
-    preview.add_argument("--pass_index", type=int, default=0, help="which pass over the corpus (default 0, the first)")
+    preview.add_argument(
+        "--pass_index", type=_pass, default=0, help="which pass over the corpus (default 0, the first)"
+    )
     preview.add_argument(
         "--component", default="local_text_english", help="the SeqIO task whose swaps these are (default %(default)s)"
     )
-    for field in dataclasses.fields(LinkSettings):
+    for field in _shown_settings():
         kind = _truth if isinstance(field.default, bool) else type(field.default)
         text = f"{field.metadata['help']} (default {field.default!r})".replace("%", "%%")
         preview.add_argument(f"--{field.name}", type=kind, default=field.default, help=text, metavar="VALUE")
     return parser
 
 
+def _shown_settings() -> list[dataclasses.Field]:
+    return [field for field in dataclasses.fields(LinkSettings) if field.name not in _NOT_SHOWN]
+
+
 def _truth(text: str) -> bool:
     if text.lower() not in ("true", "false"):
         raise argparse.ArgumentTypeError(f"'{text}' is neither True nor False")
     return text.lower() == "true"
+
+
+def _pass(text: str) -> int:
+    if not text.isdecimal() or int(text) >= 2**32:
+        raise argparse.ArgumentTypeError(f"'{text}' is no pass: 0, 1, 2 ..., below 2^32")
+    return int(text)
 
 
 def _positive(text: str) -> int:

@@ -18,6 +18,7 @@ import numpy as np
 from linkjax.errors import UserError
 from linkjax.lexicon import Lexicon, WordStatistics, scramble, thin
 from linkjax.lexicon.controls import holdout
+from linkjax.lexicon.lemmas import english_lemma
 from linkjax.substitution import draws
 from linkjax.substitution.chunks import END, Chunks, Found, Span, ranges
 from linkjax.substitution.settings import LinkSettings
@@ -234,14 +235,16 @@ class _Swapper:
           that it stands for (S x 2).
         """
         table = self._chunks
-        rows_S = table.swapped(slot_S)
-        again = np.flatnonzero(place_S[1:] == place_S[:-1]) + 1  # a second, third ... swap in one chunk
-        if len(again):
-            for run in _runs(again):
-                first = run[0] - 1
-                rows_S[first] = table.swapped_together(slot_S[first : run[-1] + 1].tolist())
-            table.settle()
-            place_S, rows_S = np.delete(place_S, again), np.delete(rows_S, again)
+        first_S = np.flatnonzero(np.diff(place_S, prepend=-1))  # a chunk may have several swaps
+        counts_S = np.diff(first_S, append=len(place_S))
+        alone_S = counts_S == 1
+        rows_S = np.empty(len(first_S), np.int32)
+        rows_S[alone_S] = table.swapped(slot_S[first_S[alone_S]])
+        for swap in np.flatnonzero(~alone_S).tolist():
+            first = first_S[swap]
+            rows_S[swap] = table.swapped_together(slot_S[first : first + counts_S[swap]].tolist())
+        table.settle()
+        place_S = place_S[first_S]
         rows_C = rows_C.copy()
         rows_C[place_S] = rows_S
         replaced_Sx2 = np.stack([place_S, place_S], axis=1)
@@ -261,6 +264,8 @@ class _Swapper:
 
 class Substitution:
     """The intervention with one lexicon, or one for each target language, and one set of settings.
+
+    It keeps a table of the words it has met, so one thread uses it at a time.
 
     Attributes:
       settings: as given.
@@ -292,6 +297,7 @@ class Substitution:
         self._swappers: list[_Swapper] = []
         self._scales: list[float] = []  # ratio of eligible words / `settings.ratio`
         excluded, domain = read_word_list(settings.exclude), read_word_list(settings.domain_words)
+        domain |= {english_lemma(word) for word in domain} - {None}
         for language, whole in lexicons.items():
             lexicon = whole
             if settings.scramble:
@@ -353,13 +359,13 @@ class Substitution:
             found.append((mine.tolist(), block))
         return found
 
-    def texts(self, documents: Iterable[tuple[int, str]], pass_index: int = 0) -> Iterator[str]:
-        """Yields the new texts of (id, text) documents, as `__call__` makes them."""
+    def documents(self, documents: Iterable[tuple[int, str]], pass_index: int = 0) -> Iterator[Substituted]:
+        """Yields what `__call__` makes of each (id, text) document."""
         for ids, texts in _some_at_a_time(documents):
-            new = {}
+            done = {}
             for members, block in self.blocks(ids, texts, [pass_index] * len(ids), [0.0] * len(ids)):
-                new |= zip(members, block.texts(), strict=True)
-            yield from (new[member] for member in range(len(ids)))
+                done |= zip(members, block.documents(), strict=True)
+            yield from (done[member] for member in range(len(ids)))
 
     def eligible_shares(self, texts: Iterable[str]) -> dict[str, float]:
         """Share of the words of some texts that could be swapped, by language."""

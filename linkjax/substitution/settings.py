@@ -1,6 +1,7 @@
 """Settings of the intervention, each with its meaning, and the ratio's course over training."""
 
 import dataclasses
+import math
 
 import numpy as np
 
@@ -79,7 +80,10 @@ class LinkSettings:
 
     def weights(self) -> dict[str, float]:
         """Language -> weight, empty where none are given."""
-        weights = dict(_pairs("language_weights", self.language_weights, "'sw:3,de:1'"))
+        pairs = _pairs("language_weights", self.language_weights, "'sw:3,de:1'")
+        weights = dict(pairs)
+        if len(weights) < len(pairs):
+            raise UserError(f"link.language_weights is '{self.language_weights}': a language is named twice.")
         if any(weight < 0 for weight in weights.values()) or (weights and not sum(weights.values())):
             raise UserError(f"link.language_weights is '{self.language_weights}': weights are 0 or more, not all 0.")
         return weights
@@ -114,6 +118,9 @@ def _pairs(name: str, text: str, example: str) -> list[tuple[str, float]]:
 
 def _number(name: str, text: str) -> float:
     try:
-        return float(text)
+        number = float(text)
     except ValueError as error:
         raise UserError(f"link.{name} has '{text}' where a number belongs.") from error
+    if not math.isfinite(number):
+        raise UserError(f"link.{name} has '{text}' where a finite number belongs.")
+    return number
