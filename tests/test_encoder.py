@@ -1,6 +1,7 @@
 """The fast way from documents to tokens says what the plain way says: substitute the text, then tokenize it."""
 
 import io
+import re
 
 import numpy as np
 import pytest
@@ -119,6 +120,23 @@ def test_original_asks_for_the_english_words_first_piece_once(tokenizer):
     assert encoded.targets_T[-1] == EOS
 
 
+def test_original_is_linear_in_the_text(tab_tokenizer):
+    substitution = Substitution(LEXICON, LinkSettings(ratio=1.0, loss_on_swapped="original"))
+    text = "the dog in\tthe house\n" * 3000  # encoding it all for each swap takes an hour
+    (encoded,) = encode(Encoder(tab_tokenizer, substitution), [text])
+    assert encoded.counts[5] == 6000
+
+
+def test_the_sign_that_stands_for_a_space_shifts_no_flag(tokenizer):
+    substitution = Substitution(LEXICON, LinkSettings(ratio=1.0))
+    (encoded,) = encode(Encoder(tokenizer, substitution), ["▁▁cat here a▁house▁red"])
+    pieces = [tokenizer.piece(token) for token, flag in zip(*encoded[::3], strict=True) if flag]
+    text = "".join(pieces).replace("▁", "")
+    assert bytes.fromhex("".join(re.findall("<0x(..)>", text))).decode() or text
+    decoded = tokenizer.decode([token for token, flag in zip(*encoded[::3], strict=True) if flag])
+    assert decoded.split() == ["猫", "家", "dog"] or "".join(decoded.split()) == "猫家dog"
+
+
 def test_a_document_is_the_same_in_any_company(tokenizer):
     random = np.random.default_rng(0)
     texts = [" ".join(random.choice(WORDS, 12)) for _ in range(60)]
@@ -139,6 +157,16 @@ def test_a_table_begun_anew_changes_nothing(tokenizer, monkeypatch):
         (alone,) = encoder.encode([document], [1], [0.0])
         assert all((a == b).all() for a, b in zip(alone, one, strict=True))
     assert len(encoder._tables) == 1  # the old ones are gone
+
+
+def test_what_recurs_is_known_in_a_table_begun_anew(tokenizer, monkeypatch):
+    monkeypatch.setattr("linkjax.substitution.engine._MOST_ROWS", 100)
+    substitution = Substitution(LEXICON, LinkSettings())
+    for number in range(60):
+        substitution(number, f"the dog sees {number} other{number} things{number}")
+    known = substitution._swappers[0]._chunks.strings
+    assert {"the", "dog", "sees"} <= set(known)
+    assert len(known) < 100
 
 
 def test_languages_have_their_own_words(tokenizer):

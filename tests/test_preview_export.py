@@ -53,6 +53,7 @@ def test_preview_command(tmp_path, capsys):
         (["--text=nowhere.txt"], "error: nowhere.txt cannot be read"),
         (["--ratio=7"], "error: link.ratio is 7.0"),
         (["-n", "0"], "argument -n: '0' is no number from 1 on"),
+        (["--pass_index=-1"], "'-1' is no pass"),
         (["--protect=maybe"], "'maybe' is neither True nor False"),
         (["--ratio=0.9", "--ratio_of=words"], "is out of reach: only 0.200"),
     ],
@@ -66,13 +67,15 @@ def test_mistakes_in_the_preview_are_sentences(tmp_path, capsys, more, says):
     assert says in capsys.readouterr().err
 
 
-def export(folder: pathlib.Path, out: pathlib.Path, kind: str, pass_index: str = "0", **link):
+def export(
+    folder: pathlib.Path, out: pathlib.Path, kind: str, pass_index: str = "0", lexicon_of_the_run: str = "", **link
+):
     from linkjax.config import load_config
     from linkjax.prepare import run_export
 
     config = load_config(str(ROOT / "configs/base.py"))
     with config.unlocked():
-        config.data = str(folder)
+        config.data, config.lexicon = str(folder), lexicon_of_the_run
         for name, value in link.items():
             config.link[name] = value
     run_export(config, str(out), kind, pass_index)
@@ -113,5 +116,7 @@ def test_a_failed_export_leaves_nothing(toy, tmp_path, monkeypatch):
     with pytest.raises(UserError, match=r"document 0000000000000001 of toy_world_english has several lines"):
         export(toy.folder, tmp_path / "deep/out", "text")
     assert not list(tmp_path.iterdir())
+    with pytest.raises(UserError, match="prepared with other settings: lexicon was '' and is 'other"):
+        export(toy.folder, tmp_path / "out", "jsonl", lexicon_of_the_run="other.tsv")
     with pytest.raises(UserError, match="--format is 'csv'"):
         export(toy.folder, tmp_path / "out", "csv")

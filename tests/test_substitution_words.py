@@ -86,6 +86,18 @@ def test_phrases_are_one_swap_of_several_words():
     assert {span.original for span in rare.spans} == {"ice cream", "dog"}  # no half of a phrase, though an entry
 
 
+def test_entries_with_spaces_and_hyphens():
+    lexicon = clean_pairs([("double-edged sword", "upanga"), ("in-depth", "kina"), ("x-ray machine", "mashine")])
+    done = swapped("(A double-edged sword), in-depth; X-ray machine. double-edged swords", lexicon)
+    assert done.text == "(A upanga), kina; Mashine. double-edged swords"
+    assert (done.words, done.eligible) == (12, 8)
+
+
+def test_a_phrase_in_capitals_stands_among_others():
+    assert swapped("HE SAW A DOG ICE CREAM").text == "HE SAW A MBWA AISKRIMU"
+    assert swapped("the ICE CREAM for you").text == "the AISKRIMU for you"
+
+
 def test_words_by_the_count_of_the_plain_pattern():
     text = "The dog's well-known ice-cream, 3 cats—and O'Neill's don’t."
     assert swapped(text, ratio=0.0).words == 10
@@ -160,6 +172,13 @@ def test_text_of_one_thing_over_and_over_takes_no_time_to_speak_of(unit):
     assert done.undo() == text
 
 
+def test_many_swaps_in_one_chunk_take_memory_for_one():
+    text = ",".join(["dog", "cat"] * 20_000)  # a copy of the text for each swap would be 6 GB
+    done = swapped(text, ratio=0.5)
+    assert done.undo() == text
+    assert 15_000 < len(done.spans) < 25_000
+
+
 SENSES = clean_pairs([Pair("bank", "a", 6.0), Pair("bank", "b", 3.0), Pair("bank", "c", 1.0), Pair("dog", "d")])
 
 
@@ -195,6 +214,8 @@ def test_excluded_words_and_domain_words(tmp_path):
     assert swapped(text, exclude=path).text == "dog dogs cat nyumba"
     assert swapped(text, select="domain", domain_words=path).text == "mbwa mbwa paka house"
     assert swapped(text, select="non_domain", domain_words=path).text == "dog dogs cat nyumba"
+    (tmp_path / "forms.txt").write_text("houses\n")
+    assert swapped(text, select="domain", domain_words=str(tmp_path / "forms.txt")).text == "dog dogs cat nyumba"
     assert swapped("it is us", exclude="english_function_words").text == "it is us"
     assert {"the", "of", "and"} <= NAMED["english_function_words"]
     with pytest.raises(UserError, match=r"neither a file nor one of english_function_words"):
@@ -282,6 +303,8 @@ def test_languages_share_the_documents_by_their_weights():
         ({"schedule": "steps", "ratio_steps": "0.5:half"}, "'half' where a number"),
         ({"schedule": "steps", "ratio_steps": "0.5:0,0.2:0.1"}, "must rise"),
         ({"language_weights": "sw:0"}, "not all 0"),
+        ({"language_weights": "sw:nan,de:1"}, "'nan' where a finite number"),
+        ({"language_weights": "sw:1,sw:2"}, "named twice"),
         ({"holdout": -0.1}, r"link\.holdout is -0\.1"),
         ({"loss_on_swapped": False}, "choose one of yes, no, original"),
     ],

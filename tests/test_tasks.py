@@ -92,3 +92,18 @@ def test_settings_of_the_intervention_reach_seqio():
     dataset = task.get_dataset({"targets": 1024}, split="train", shuffle=False)
     decode = functools.partial(seqio.ByteVocabulary().decode)
     assert [decode(example["targets"].tolist()) for example in dataset.as_numpy_iterator()] == plain
+
+
+def test_swaps_are_the_same_from_several_threads():
+    import concurrent.futures
+
+    task = seqio.TaskRegistry.get("toy_world_english")
+    decode = seqio.ByteVocabulary().decode
+
+    def texts():
+        dataset = task.get_dataset({"targets": 1024}, split="train", shuffle=False)
+        return [decode(example["targets"].tolist()) for example in dataset.as_numpy_iterator()]
+
+    alone = texts()
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        assert all(found == alone for found in pool.map(lambda _: texts(), range(4)))

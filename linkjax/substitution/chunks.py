@@ -99,11 +99,12 @@ class Chunks:
       strings: the chunk; `characters` of all together.
       rows.words, rows.units, rows.first_unit: how many words, how many units, and where they are in `units`.
       rows.length, rows.advance: characters; the same and a space before it, if it has one.
-      rows.capitals, rows.ends_sentence, rows.begins_line: as the names say.
+      rows.capitals, rows.acronym, rows.ends_sentence, rows.begins_line: as the names say, an acronym perhaps.
       rows.head, rows.tail: number of the phrase word that the chunk begins, ends with, and has no other; 0 for none.
       rows.spans, rows.first_span: how many words of it were swapped in, and where they are in `spans`.
       rows.size, rows.first_byte: of a chunk made by a swap, its UTF-8 bytes.
       rows.open_start, rows.open_end: a swapped-in word of a script without spaces begins, ends it.
+      rows.met, rows.met_again: whether it was in a block of documents, and in another one later.
     """
 
     def __init__(self, finder: WordFinder):
@@ -112,9 +113,9 @@ class Chunks:
         self.characters = 0  # of all strings
         self.originals: list[str] = []  # of each span
         self.rows = Columns(
-            words="i", units="i", first_unit="i", length="i", advance="i", capitals="?", ends_sentence="?",
+            words="i", units="i", first_unit="i", length="i", advance="i", capitals="?", acronym="?", ends_sentence="?",
             begins_line="?", head="i", tail="i", spans="i", first_span="i", size="i", first_byte="q", open_start="?",
-            open_end="?",
+            open_end="?", met="?", met_again="?",
         )  # fmt: skip
         self.units = Columns(first="i", words="i", options="i", first_slot="i", entry="Q")
         self.spans = Columns(start="i", end="i", identical="?")
@@ -234,6 +235,16 @@ class Chunks:
         places = range(first, first + int(self.rows.spans[row]))
         return [Span(int(self.spans.start[i]), int(self.spans.end[i]), self.originals[i]) for i in places]
 
+    def meet(self, rows: np.ndarray) -> None:
+        """Remembers that a block had these rows."""
+        again = rows[self.rows.met[rows]]
+        self.rows.met_again[again] = True
+        self.rows.met[rows] = True
+
+    def recurring(self) -> list[str]:
+        """The chunks that several blocks had: those worth knowing in a table begun anew."""
+        return [self.strings[row] for row in np.flatnonzero(self.rows.met_again[: len(self)]).tolist() if row != END]
+
     def source(self, unit: int) -> str:
         """The lexicon's entry of a unit."""
         return self._units[unit][1].source
@@ -309,11 +320,12 @@ class Chunks:
             len(text),
             len(text) + (not glued),
             analysis.capitals,
+            analysis.capitals and not analysis.phrase,
             ends_sentence or (not text[-1:].isalnum() and _SENTENCE_END.search(text[-_CLOSING:]) is not None),
             text[:1] == "\n",
             self._phrase_word_numbers.get(analysis.head, 0),
             self._phrase_word_numbers.get(analysis.tail, 0),
-            *(0, 0, 0, 0, False, False),
+            *(0, 0, 0, 0, False, False, False, False),
         )
         return row
 
@@ -349,8 +361,8 @@ class Chunks:
         self._made_bytes[first_byte : self._made_size] = np.frombuffer(encoded, np.uint8)
         self.strings.append(text)
         self.characters += size
-        span_row = (len(spans), first_span, size, first_byte, opens, closes)
-        self.rows.add(0, 0, 0, len(text), advance, False, False, False, 0, 0, *span_row)
+        span_row = (len(spans), first_span, size, first_byte, opens, closes, False, False)
+        self.rows.add(0, 0, 0, len(text), advance, False, False, False, False, 0, 0, *span_row)
         return row
 
 

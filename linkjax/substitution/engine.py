@@ -129,10 +129,13 @@ class _Swapper:
     def swap(self, texts: Sequence[str], keys_D: np.ndarray, ratios_D: np.ndarray) -> Block:
         """Swaps words of each text at its ratio of eligible words; `keys_D` are the documents' keys of draws."""
         if len(self._chunks) > _MOST_ROWS or self._chunks.characters > _MOST_CHARACTERS:
+            recurring = self._chunks.recurring()
             self._chunks = Chunks(self._finder)
+            self._chunks.find(recurring[-_MOST_ROWS // 2 :])
         table, settings = self._chunks, self._settings
         found = table.join_phrases(table.find(texts))
         rows_C = found.rows_C
+        table.meet(rows_C)
         starts_D = _starts(rows_C)
         document_C = np.repeat(np.arange(len(texts)), np.diff(starts_D, append=len(rows_C)))
         words_C = table.rows.words[rows_C]
@@ -177,14 +180,14 @@ class _Swapper:
         return self.swap(texts, np.zeros(len(texts), np.uint64), np.zeros(len(texts)))
 
     def _acronyms(self, rows_C: np.ndarray) -> np.ndarray:
-        """Chunks in capitals between others that are not: NASA, but not the words of A WHOLE SENTENCE."""
+        """Words in capitals between others that are not: NASA, but not the words of A WHOLE SENTENCE."""
         capitals = self._chunks.rows.capitals[rows_C]
         if not capitals.any():
             return capitals
         around = np.zeros_like(capitals)
         around[1:] = capitals[:-1]
         around[:-1] |= capitals[1:]
-        return capitals & ~around
+        return self._chunks.rows.acronym[rows_C] & ~around
 
     def _regions(self, rows_C: np.ndarray, starts_D: np.ndarray, texts: Sequence[str]) -> np.ndarray:
         """Chunks within mark-up or code that has spaces in it."""

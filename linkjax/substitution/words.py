@@ -12,6 +12,7 @@ from linkjax.lexicon.lemmas import english_lemma
 from linkjax.substitution.settings import LinkSettings
 
 WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
+_PART = re.compile(rf"{WORD.pattern}(?:-{WORD.pattern})*")  # of a phrase
 _OPENING, _CLOSING = "([\"'“‘«¿¡—–\n\t", ".,;:!?…)]\"'”’»—–\r"  # signs around a word that say nothing of it
 _HYPHENS = "-‐‑"
 _POSSESSIVE = re.compile(r"(.+)'s", re.DOTALL)
@@ -47,8 +48,9 @@ class Analysis(NamedTuple):
       words: how many.
       units: those that can be swapped.
       capitals: whether all words are in capitals, as an acronym is.
-      head: the text's only word, lower-cased, where the text begins with it; '' otherwise.
+      head: the text's only word, or words joined by hyphens, lower-cased, where it begins with them; '' otherwise.
       tail: the same, where the text ends with it.
+      phrase: whether it is an entry of several words.
     """
 
     words: int
@@ -56,6 +58,7 @@ class Analysis(NamedTuple):
     capitals: bool = False
     head: str = ""
     tail: str = ""
+    phrase: bool = False
 
 
 class WordFinder:
@@ -143,18 +146,18 @@ class WordFinder:
             return Analysis(len(matches), ())
         units = tuple(self._units(chunk, matches))
         capitals = _all_capitals(match.group() for match in matches)
-        if len(matches) > 1:
+        start, end = matches[0].start(), matches[-1].end()
+        word = _key(chunk[start:end]) if self.phrases else ""
+        if not _PART.fullmatch(word):
             return Analysis(len(matches), units, capitals)
-        word = _key(matches[0].group()) if self.phrases else ""
-        head = word if matches[0].start() == 0 else ""
-        tail = word if matches[0].end() == len(chunk) else ""
-        return Analysis(1, units, capitals, head, tail)
+        return Analysis(len(matches), units, capitals, word if start == 0 else "", word if end == len(chunk) else "")
 
     def analyse_phrase(self, text: str) -> Analysis:
         """Looks at a text that holds an entry of several words, and maybe signs before and after."""
         matches = list(WORD.finditer(text))
         start, end = matches[0].start(), matches[-1].end()
-        return Analysis(len(matches), (Unit(start, end, 0, len(matches), _key(text[start:end])),))
+        unit = Unit(start, end, 0, len(matches), _key(text[start:end]))
+        return Analysis(len(matches), (unit,), _all_capitals(match.group() for match in matches), phrase=True)
 
     def translate(self, text: str, unit: Unit, sense: int) -> str:
         """A translation in the case of what it replaces."""
@@ -228,9 +231,9 @@ def _key(text: str) -> str:
 
 
 def _phrases(sources: Iterable[str]) -> list[list[str]]:
-    """The words of the sources of several plain words."""
+    """The words of the sources of several words, as they stand between spaces."""
     lists = (source.split(" ") for source in sources)
-    return [words for words in lists if len(words) > 1 and all(map(WORD.fullmatch, words))]
+    return [words for words in lists if len(words) > 1 and all(map(_PART.fullmatch, words))]
 
 
 def _hyphenated(chunk: str, matches: list[re.Match], index: int) -> bool:
