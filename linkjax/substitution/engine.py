@@ -135,7 +135,8 @@ class _Swapper:
         table, settings = self._chunks, self._settings
         found = table.join_phrases(table.find(texts))
         rows_C = found.rows_C
-        table.meet(rows_C)
+        if len(table) > _MOST_ROWS // 2:  # soon it will matter what recurs
+            table.meet(rows_C)
         starts_D = _starts(rows_C)
         document_C = np.repeat(np.arange(len(texts)), np.diff(starts_D, append=len(rows_C)))
         words_C = table.rows.words[rows_C]
