@@ -34,22 +34,24 @@ The folder is prepared where it does not exist; else no TensorFlow is needed. Ro
 LINK are the config's: try --config.sequence_length=128 or --config.link.ratio=0.5."""
 
 
-def inspect(config: ml_collections.ConfigDict, rows: str, batches: str) -> None:
-    """Prints rows and shares of the stream that training on `config.data` would read."""
+def inspect(config: ml_collections.ConfigDict, rows: str, batches: str, data: str = "") -> None:
+    """Prints rows and shares of the stream that training on the folder `data`, or `config.data`, would read."""
     settings = configs.run_settings(config)
     if not rows.isdecimal():
         raise UserError(f"--rows is '{rows}': choose 0, 1, 2 ...")
     if not batches.isdecimal() or int(batches) < 1:
         raise UserError(f"--batches is '{batches}': choose 1, 2, 3 ...")
-    if not settings.data:
+    data = data or settings.data
+    if not data:
         raise UserError("--config.data is missing: name the prepared folder; it is made where it does not exist.")
-    folder = pathlib.Path(settings.data)
+    folder = pathlib.Path(data)
     if not folder.exists():
         from linkjax.prepare import prepare
 
         print(f"preparing {folder}", file=sys.stderr)
         prepare(config, folder)
     prepared = Prepared(folder)
+    configs.check_prepared_so(config, prepared)
     stream_settings = StreamSettings(
         **{field.name: getattr(settings, field.name) for field in dataclasses.fields(StreamSettings)}
     )
@@ -65,6 +67,7 @@ def inspect(config: ml_collections.ConfigDict, rows: str, batches: str) -> None:
 _OPTIONS = {
     "rows": ("4", "rows to print"),
     "batches": ("20", "batches that the shares are of"),
+    "data": ("", "prepared folder in place of --config.data, for a run's own --config=RUN/config.json"),
 }
 
 
