@@ -16,7 +16,8 @@ from linkjax.data.documents import Document
 from linkjax.data.tokenizer import EOS, Tokenizer
 from linkjax.lexicon import Lexicon
 from linkjax.substitution import Block, LinkSettings, Substituted, Substitution
-from linkjax.substitution.chunks import END, GLUED, Chunks, ranges
+from linkjax.substitution.arrays import grown, ranges
+from linkjax.substitution.chunks import END, GLUED, Chunks
 
 # What is counted of a document: itself, its bytes and words; the words that could be swapped and those that were;
 # the swaps, and those that put a word in place of the same word.
@@ -85,7 +86,7 @@ class _TokenTable:
         """Tokens, targets, loss weights and flags of each document."""
         rows_C = block.rows_C
         self._firsts, self._counts, self._joined = (
-            _grown(values, len(block.chunks)) for values in (self._firsts, self._counts, self._joined)
+            grown(values, len(block.chunks)) for values in (self._firsts, self._counts, self._joined)
         )
         for row in np.unique(rows_C[self._counts[rows_C] == 0]).tolist():
             self._add(row, block.chunks)
@@ -116,7 +117,7 @@ class _TokenTable:
             if text.startswith(GLUED):  # the space that SentencePiece puts before every text
                 values = [value[1:] for value in values]
         count = len(values[0])
-        self._pool = tuple(_grown(pool, self._used + count) for pool in self._pool)
+        self._pool = tuple(grown(pool, self._used + count) for pool in self._pool)
         for pool, value in zip(self._pool, values, strict=True):
             pool[self._used : self._used + count] = value
         self._firsts[row], self._counts[row] = self._used, count
@@ -139,10 +140,3 @@ class _TokenTable:
             targets[places] = asked
             weights[places] = 1
         return [tokens, targets, weights, swapped]
-
-
-def _grown(values: np.ndarray, size: int) -> np.ndarray:
-    """The array, made longer by zeros where it is shorter than `size`."""
-    if len(values) >= size:
-        return values
-    return np.concatenate([values, np.zeros(max(size, 2 * len(values), 1024) - len(values), values.dtype)])

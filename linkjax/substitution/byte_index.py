@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from linkjax.substitution.arrays import grown
+
 _LANE = 8  # bytes looked at together
 _LONGEST = 8 * _LANE  # longer stretches, few in any text, are looked up one by one
 _ODD = np.uint64(0x9E3779B97F4A7C15)
@@ -119,20 +121,13 @@ class ByteIndex:
     def _keep(self, numbers: np.ndarray, stretches: list[bytes], sizes: np.ndarray) -> None:
         """Remembers the bytes of stretches, for the comparison."""
         joined = np.frombuffer(b"".join(stretches), np.uint8)
-        self._places = _grown(self._places, int(numbers.max()) + 1)
-        self._sizes = _grown(self._sizes, int(numbers.max()) + 1)
-        self._bytes = _grown(self._bytes, self._used + len(joined) + _LANE)
+        self._places = grown(self._places, int(numbers.max()) + 1)
+        self._sizes = grown(self._sizes, int(numbers.max()) + 1)
+        self._bytes = grown(self._bytes, self._used + len(joined) + _LANE)
         self._bytes[self._used : self._used + len(joined)] = joined
         self._places[numbers] = self._used + np.cumsum(sizes) - sizes
         self._sizes[numbers] = sizes
         self._used += len(joined)
-
-
-def _grown(values: np.ndarray, size: int) -> np.ndarray:
-    """The array, made longer by zeros where it is shorter than `size`."""
-    if len(values) >= size:
-        return values
-    return np.concatenate([values, np.zeros(max(size, 2 * len(values)) - len(values), values.dtype)])
 
 
 def _further_lanes(lanes: np.ndarray, starts: np.ndarray, sizes: np.ndarray):

@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from linkjax.lexicon.scripts import ends_unsegmented, starts_unsegmented
+from linkjax.substitution.arrays import grown, ranges
 from linkjax.substitution.byte_index import ByteIndex
 from linkjax.substitution.words import Analysis, Unit, WordFinder
 
@@ -137,7 +138,7 @@ class Chunks:
     def __len__(self) -> int:
         return len(self.strings)
 
-    def find(self, texts: Sequence[str]) -> "Found":
+    def find(self, texts: Sequence[str]) -> Found:
         """The chunks of some texts, an END behind each text."""
         encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
         joined = b" ".join([*encoded, b""])  # a space behind each
@@ -152,7 +153,7 @@ class Chunks:
         rows, starts, ends = (np.insert(values, behind, END) for values in (rows, starts, ends))
         return Found(joined, text_ends, rows, starts, ends)
 
-    def join_phrases(self, found: "Found") -> "Found":
+    def join_phrases(self, found: Found) -> Found:
         """Makes one chunk of those that together hold an entry of several words, the longest from the left."""
         if not self._phrase_word_numbers:
             return found
@@ -177,7 +178,7 @@ class Chunks:
         rows, starts, ends = (np.delete(values, gone) for values in (rows, found.starts_C, ends))
         return Found(found.joined, found.text_ends_D, rows, starts, ends)
 
-    def rewritten(self, found: "Found", first_S: np.ndarray, last_S: np.ndarray, rows_S: np.ndarray) -> list[str]:
+    def rewritten(self, found: Found, first_S: np.ndarray, last_S: np.ndarray, rows_S: np.ndarray) -> list[str]:
         """The texts with some of their chunks, each first to last, replaced by others."""
         starts, ends, sizes = found.starts_C[first_S], found.ends_C[last_S], self.rows.size[rows_S]
         old = np.frombuffer(found.joined, np.uint8)
@@ -356,22 +357,13 @@ class Chunks:
         encoded = text.encode("utf-8", "surrogatepass")
         first_byte, size = self._made_size, len(encoded)
         self._made_size += size
-        if self._made_size > len(self._made_bytes):
-            self._made_bytes = np.concatenate([self._made_bytes, np.zeros(self._made_size, np.uint8)])
+        self._made_bytes = grown(self._made_bytes, self._made_size)
         self._made_bytes[first_byte : self._made_size] = np.frombuffer(encoded, np.uint8)
         self.strings.append(text)
         self.characters += size
         span_row = (len(spans), first_span, size, first_byte, opens, closes, False, False)
         self.rows.add(0, 0, 0, len(text), advance, False, False, False, False, 0, 0, *span_row)
         return row
-
-
-def ranges(first: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """first[0], first[0] + 1, ... (counts[0] of them), first[1], ... as one array."""
-    ends = np.cumsum(counts)
-    places = np.repeat(first - (ends - counts), counts)
-    places += np.arange(len(places))
-    return places
 
 
 def _triple(first: np.ndarray, second: np.ndarray, third: np.ndarray | int) -> np.ndarray:

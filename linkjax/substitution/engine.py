@@ -20,7 +20,8 @@ from linkjax.lexicon import Lexicon, WordStatistics, scramble, thin
 from linkjax.lexicon.controls import holdout
 from linkjax.lexicon.lemmas import english_lemma
 from linkjax.substitution import draws
-from linkjax.substitution.chunks import END, Chunks, Found, Span, ranges
+from linkjax.substitution.arrays import ranges
+from linkjax.substitution.chunks import END, Chunks, Found, Span
 from linkjax.substitution.settings import LinkSettings
 from linkjax.substitution.word_lists import read_word_list
 from linkjax.substitution.words import WordFinder

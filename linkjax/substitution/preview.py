@@ -19,8 +19,8 @@ def side_by_side(before: str, done: Substituted, width: int, colour: bool) -> It
     for start, end, original in done.spans:
         swapped_before.append((start + shift, start + shift + len(original)))
         shift += len(original) - (end - start)
-    left = _lines(before, swapped_before, half, _BEFORE if colour else "")
-    right = _lines(done.text, [(start, end) for start, end, _ in done.spans], half, _AFTER if colour else "")
+    left = _lines(_shown(before), swapped_before, half, _BEFORE if colour else "")
+    right = _lines(_shown(done.text), [(start, end) for start, end, _ in done.spans], half, _AFTER if colour else "")
     for (one, columns), (other, _) in itertools.zip_longest(left, right, fillvalue=("", 0)):
         yield f"{one}{' ' * (half - columns)} │ {other}".rstrip()
 
@@ -65,6 +65,11 @@ def _words(text: str, marked: Sequence[tuple[int, int]]) -> Iterator[list[Piece]
 
 def _show(text: str, colour: str) -> str:
     return f"{colour}{_ISOLATE}{text}{_END_ISOLATE}{_PLAIN}" if colour else f"[{text}]"
+
+
+def _shown(text: str) -> str:
+    """Control characters as their pictures, so that no text steers a terminal."""
+    return "".join(chr(0x2400 + ord(character)) if character < " " else character for character in text)
 
 
 def _columns(text: str) -> int:

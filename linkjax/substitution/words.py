@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from linkjax.lexicon import Lexicon
-from linkjax.lexicon.lemmas import english_lemma
+from linkjax.lexicon.lemmas import CONTRACTED, english_lemma
 from linkjax.substitution.settings import LinkSettings
 
 WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
@@ -16,9 +16,6 @@ _PART = re.compile(rf"{WORD.pattern}(?:-{WORD.pattern})*")  # of a phrase
 _OPENING, _CLOSING = "([\"'“‘«¿¡—–\n\t", ".,;:!?…)]\"'”’»—–\r"  # signs around a word that say nothing of it
 _HYPHENS = "-‐‑"
 _POSSESSIVE = re.compile(r"(.+)'s", re.DOTALL)
-_PRONOUN_IS = frozenset(
-    ["he", "here", "how", "it", "let", "she", "that", "there", "what", "when", "where", "who", "why"]
-)
 _PROTECTED = re.compile(
     r"://|^\s?www\.|\w@\w|^\s?[@#/]\w|/.*/|[\\{}<>=|^`]|\w_\w|\w\(\)|[a-z][A-Z]|[^\W\d_]\.[^\W\d_]|&\w+;|\$[^\W\d]"
 )
@@ -206,7 +203,7 @@ class WordFinder:
         if source:
             return Unit(start, end, index, 1, source)
         possessive = _POSSESSIVE.fullmatch(word.replace("’", "'"))  # the 's stays: it is grammar of the English
-        if possessive and possessive[1].lower() not in _PRONOUN_IS:
+        if possessive and possessive[1].lower() not in CONTRACTED:
             source = self._source(possessive[1])
             if source:
                 return Unit(start, end - 2, index, 1, source)
