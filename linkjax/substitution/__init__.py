@@ -1,7 +1,8 @@
 """LINK: words of an English text swapped for target-language words (arXiv 2605.23885)."""
 
+from linkjax.substitution.block import Block, Substituted
 from linkjax.substitution.chunks import Span
-from linkjax.substitution.engine import Block, Substituted, Substitution
+from linkjax.substitution.engine import Substitution
 from linkjax.substitution.settings import LinkSettings
 from linkjax.substitution.words import WORD
 

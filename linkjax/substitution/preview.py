@@ -4,7 +4,7 @@ import itertools
 import unicodedata
 from collections.abc import Iterator, Sequence
 
-from linkjax.substitution.engine import Substituted
+from linkjax.substitution.block import Substituted
 
 _BEFORE, _AFTER, _PLAIN = "\033[31m", "\033[1;32m", "\033[0m"
 _ISOLATE, _END_ISOLATE = "\u2068", "\u2069"  # keeps a word written from right to left in its place
