@@ -66,16 +66,7 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> dict[str,
         len(prepared.components),
         settings.steps,
     )
-    stream_settings = StreamSettings(
-        settings.batch_size,
-        settings.sequence_length,
-        settings.virtual_shards,
-        settings.data_seed,
-        settings.link,
-        settings.steps,
-        settings.rates,
-        settings.most_passes,
-    )
+    stream_settings = StreamSettings.of(settings)
     _warn_of_repetition(prepared, stream_settings)
     suite = Suite(prepared, settings.sequence_length, settings.batch_size)
     checkpoints = Checkpoints(workdir / "checkpoints", settings.keep_checkpoints)

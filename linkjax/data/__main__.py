@@ -8,7 +8,6 @@ mixture's rates, padding, words that could be swapped and were. `inspect --help`
 """
 
 import contextlib
-import dataclasses
 import pathlib
 import sys
 from collections.abc import Sequence
@@ -52,9 +51,7 @@ def inspect(config: ml_collections.ConfigDict, rows: str, batches: str, data: st
         prepare(config, folder)
     prepared = Prepared(folder)
     configs.check_prepared_so(config, prepared)
-    stream_settings = StreamSettings(
-        **{field.name: getattr(settings, field.name) for field in dataclasses.fields(StreamSettings)}
-    )
+    stream_settings = StreamSettings.of(settings)
     sample = Sample(prepared, stream_settings, int(rows))
     with contextlib.closing(Stream(prepared, stream_settings)) as stream:
         for _ in tqdm(range(int(batches)), desc="batches", disable=not sys.stderr.isatty(), leave=False):

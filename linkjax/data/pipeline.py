@@ -41,6 +41,11 @@ class StreamSettings:
     rates: str = ""  # of tokens, in place of the mixture's from points of the run on
     most_passes: str = ""  # over a component's documents
 
+    @classmethod
+    def of(cls, run: Any) -> "StreamSettings":
+        """Those among the settings of a run."""
+        return cls(**{field.name: getattr(run, field.name) for field in dataclasses.fields(cls)})
+
     @property
     def shard_tokens(self) -> float:
         """Tokens that a shard gives in the whole run, padding among them."""

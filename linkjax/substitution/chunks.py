@@ -26,9 +26,8 @@ END = 0  # the row that stands behind each document
 GLUED = ("\n", "\t")  # a chunk that begins so has no space before it
 _SPACE, _LINE, _TAB = b" \n\t"  # where a chunk ends
 _SENTENCE_END = re.compile(r"[.!?…。！？]+[\"'”’)\]]*\r?$")
-_CLOSING = (
-    40  # characters that a sentence's end is looked for in: of any length, dots would be searched again and again
-)
+# Characters that a sentence's end is looked for in: of any length, dots would be searched again and again.
+_CLOSING = 40
 _BEGINNINGS = 1 << 21
 
 
