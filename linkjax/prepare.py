@@ -148,7 +148,9 @@ def _fill(folder: pathlib.Path, config, settings, tasks, rates, evaluations) -> 
             }
         )
     corpora = {
-        component["name"]: documents_on_disk.Documents([folder / "documents" / name for name in component["files"]])
+        component["name"]: documents_on_disk.Documents(
+            {folder / "documents" / name: count for name, count in component["files"].items()}
+        )
         for component in components
     }
     swapped = {name for name, steps in substitutions.items() if steps}

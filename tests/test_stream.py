@@ -283,12 +283,12 @@ def test_impossible_shards_are_refused(toy, stream_settings):
 def test_documents_on_disk_read_back_from_memory_and_from_files(tmp_path, monkeypatch):
     written = [Document(2**64 - 1 - i, f"text {i} é") for i in range(50)]
     monkeypatch.setattr("linkjax.data.documents._RECORDS_PER_FILE", 20)
-    names = write_documents(written, tmp_path, "c")
-    assert len(names) == 3
-    paths = [tmp_path / name for name in names]
-    assert list(Documents(paths)) == written
+    counts = write_documents(written, tmp_path, "c")
+    assert list(counts.values()) == [20, 20, 10]
+    files = {tmp_path / name: count for name, count in counts.items()}
+    assert list(Documents(files)) == written
     monkeypatch.setattr(Documents, "_MEMORY_BYTES", 0)
-    on_disk = Documents(paths)
+    on_disk = Documents(files)
     assert on_disk._records is None
     assert [on_disk[i] for i in reversed(range(50))] == written[::-1]
     with pytest.raises(IndexError):

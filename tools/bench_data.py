@@ -142,9 +142,10 @@ def bench(arguments: argparse.Namespace) -> dict[str, float]:
         folder = pathlib.Path(name)
         (folder / "tokenizer.model").write_bytes(model)
         for kind, documents, swaps in (("", paragraphs, True), ("short_", verses, True), ("plain_", paragraphs, False)):
-            files = write_documents(documents, folder, f"{kind}linkjax")
+            counts = write_documents(documents, folder, f"{kind}linkjax")
+            files = {folder / name: count for name, count in counts.items()}
             encoder = Encoder(Tokenizer(model), Substitution({language: lexicon}, link) if swaps else None)
-            sides[f"{kind}linkjax"] = linkjax_side(Documents([folder / file for file in files]), encoder)
+            sides[f"{kind}linkjax"] = linkjax_side(Documents(files), encoder)
             lexicons = {language: str(arguments.lexicon)} if swaps else None
             sides[f"{kind}seqio"] = seqio_side(f"{kind}seqio", documents, folder, lexicons, link)
         for _ in tqdm(range(1 + arguments.rounds), desc="rounds", disable=not sys.stderr.isatty(), leave=False):

@@ -182,8 +182,8 @@ def bench(english: pathlib.Path, short: pathlib.Path, lexicon: Lexicon, ratio: f
     tokenizer = Tokenizer(train_tokenizer((document.text for document in paragraphs), 8192, "unigram"))
     processor = tokenizer.processor
     with tempfile.TemporaryDirectory() as folder:
-        names = write_documents(paragraphs, pathlib.Path(folder), "bench")
-        documents = Documents([pathlib.Path(folder) / name for name in names])
+        counts = write_documents(paragraphs, pathlib.Path(folder), "bench")
+        documents = Documents({pathlib.Path(folder) / name: count for name, count in counts.items()})
         swapping, unswapped = Encoder(tokenizer, core_swaps), Encoder(tokenizer, None)
         runs = {
             "callback": functools.partial(callback_all, paragraphs, words, ratio),

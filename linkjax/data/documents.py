@@ -5,7 +5,7 @@ import hashlib
 import itertools
 import pathlib
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from array_record.python import array_record_module
@@ -36,20 +36,23 @@ def decode(record: bytes) -> Document:
     return Document(_ID.unpack_from(record)[0], record[_ID.size :].decode())
 
 
-def write_documents(documents: Iterable[Document], folder: pathlib.Path, component: str) -> list[str]:
-    """Writes ArrayRecord files `COMPONENT-00000.arrayrecord` ... into `folder`; returns their names."""
-    names: list[str] = []
+def write_documents(documents: Iterable[Document], folder: pathlib.Path, stem: str) -> dict[str, int]:
+    """Writes ArrayRecord files `STEM-00000.arrayrecord` ... into `folder`; returns their names and counts."""
+    counts: dict[str, int] = {}
+    name = ""
     writer = None
     for index, document in enumerate(documents):
         if index % _RECORDS_PER_FILE == 0:
             if writer:
                 writer.close()
-            names.append(f"{component}-{len(names):05d}.arrayrecord")
-            writer = array_record_module.ArrayRecordWriter(str(folder / names[-1]), f"group_size:{_GROUP_SIZE}")
+            name = f"{stem}-{len(counts):05d}.arrayrecord"
+            counts[name] = 0
+            writer = array_record_module.ArrayRecordWriter(str(folder / name), f"group_size:{_GROUP_SIZE}")
         writer.write(encode(document))
+        counts[name] += 1
     if writer:
         writer.close()
-    return names
+    return counts
 
 
 class Documents(Sequence[Document]):
@@ -57,10 +60,12 @@ class Documents(Sequence[Document]):
 
     _MEMORY_BYTES = 64 * 2**20
 
-    def __init__(self, paths: Sequence[pathlib.Path]):
+    def __init__(self, files: Mapping[pathlib.Path, int]):
+        """Args: `files` and how many documents each has."""
+        paths = list(files)
         # No read-ahead: records are asked for in shuffled order.
         self._readers = [array_record_module.ArrayRecordReader(str(path), "readahead_buffer_size:0") for path in paths]
-        self._ends = list(itertools.accumulate(reader.num_records() for reader in self._readers))
+        self._ends = list(itertools.accumulate(files.values()))
         self._records: list[bytes] | None = None
         if sum(pathlib.Path(path).stat().st_size for path in paths) <= self._MEMORY_BYTES:
             self._records = [record for reader in self._readers for record in reader.read_all()]

@@ -24,7 +24,7 @@ from linkjax.files import fingerprint
 from linkjax.lexicon import Lexicon, WordStatistics, read_lexicon
 from linkjax.substitution import LinkSettings
 
-FORMAT = 2
+FORMAT = 3
 MANIFEST = "manifest.json"
 SETTINGS = ("task_module", "mixture", "evaluations", "lexicon", "tokenizer")  # of a run, that decide the contents
 WORD_LISTS = ("exclude", "domain_words")  # settings of the intervention that name a list
@@ -116,7 +116,8 @@ class Prepared:
     def documents(self, component: dict) -> Documents:
         name = component["name"]
         if name not in self._documents:
-            self._documents[name] = Documents([self.folder / "documents" / file for file in component["files"]])
+            files = {self.folder / "documents" / file: count for file, count in component["files"].items()}
+            self._documents[name] = Documents(files)
         return self._documents[name]
 
     def heldout(self, component: dict) -> list[Document]:

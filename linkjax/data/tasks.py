@@ -165,9 +165,14 @@ def example_rates(manifest: Mapping) -> dict[str, float]:
     return {name: rate / sum(rates.values()) for name, rate in rates.items()}
 
 
-def documents(task: seqio.Task, split: str) -> Iterator[Document]:
-    """The documents of a task after its offline part."""
-    for example in _offline(task, split):
+def shards(task: seqio.Task, split: str) -> list[str]:
+    """The parts that a task's source can be read in, by name: its files, mostly."""
+    return [str(shard) for shard in task.source.list_shards(split)]
+
+
+def documents(task: seqio.Task, split: str, shard: int = 0, count: int = 1) -> Iterator[Document]:
+    """The documents of a task after its offline part: of all, or of one of `count` = len(`shards`) parts."""
+    for example in _offline(task, split, shard, count):
         yield Document(int(example["id"]) & _UINT64, _text(task, example["targets"]))
 
 
@@ -224,8 +229,9 @@ def _only(task: seqio.Task, kind: type, maker: str):
     return found[0]
 
 
-def _offline(task: seqio.Task, split: str) -> Iterator[dict]:
-    dataset = task.preprocess_precache(task.source.get_dataset(split=split, shuffle=False))
+def _offline(task: seqio.Task, split: str, shard: int = 0, count: int = 1) -> Iterator[dict]:
+    part = seqio.ShardInfo(shard, count) if count > 1 else None
+    dataset = task.preprocess_precache(task.source.get_dataset(split=split, shuffle=False, shard_info=part))
     try:
         yield from dataset.as_numpy_iterator()
     except tf.errors.OpError:  # tf.data turns an exception of ours into one of its own
