@@ -10,7 +10,7 @@ import pathlib
 import numpy as np
 import pytest
 
-from linkjax.data.documents import Document, Documents, write_documents
+from linkjax.data.documents import Document
 from linkjax.data.encoder import Encoder
 from linkjax.data.pipeline import Stream, counters, make_substitution
 from linkjax.data.rows import PackedRows, ShuffledDocuments, Stretches
@@ -260,7 +260,7 @@ def test_packing_agrees_with_seqio(toy):
     assert set(ours) == set(theirs)
 
 
-def test_workers_hold_no_tensorflow(toy, stream_settings):
+def test_workers_hold_neither_jax_nor_tensorflow(toy, stream_settings):
     with contextlib.closing(Stream(toy, stream_settings, workers=1)) as stream:
         next(stream)
         workers = multiprocessing.active_children()
@@ -268,6 +268,7 @@ def test_workers_hold_no_tensorflow(toy, stream_settings):
         for worker in workers:
             libraries = pathlib.Path(f"/proc/{worker.pid}/maps").read_text()
             assert "sentencepiece" in libraries  # the look finds what is there
+            assert "jaxlib" not in libraries
             assert "tensorflow" not in libraries
 
 
@@ -278,18 +279,3 @@ def test_impossible_shards_are_refused(toy, stream_settings):
         Stream(toy, stream_settings, hosts=3)
     with pytest.raises(UserError, match="fewer than the 4096 virtual shards"):
         Stream(toy, dataclasses.replace(stream_settings, batch_size=4096, virtual_shards=4096))
-
-
-def test_documents_on_disk_read_back_from_memory_and_from_files(tmp_path, monkeypatch):
-    written = [Document(2**64 - 1 - i, f"text {i} é") for i in range(50)]
-    monkeypatch.setattr("linkjax.data.documents._RECORDS_PER_FILE", 20)
-    counts = write_documents(written, tmp_path, "c")
-    assert list(counts.values()) == [20, 20, 10]
-    files = {tmp_path / name: count for name, count in counts.items()}
-    assert list(Documents(files)) == written
-    monkeypatch.setattr(Documents, "_MEMORY_BYTES", 0)
-    on_disk = Documents(files)
-    assert on_disk._records is None
-    assert [on_disk[i] for i in reversed(range(50))] == written[::-1]
-    with pytest.raises(IndexError):
-        on_disk[50]

@@ -1,6 +1,7 @@
 """Documents: an id, a text, and the ArrayRecord files that hold them."""
 
 import bisect
+import functools
 import hashlib
 import itertools
 import pathlib
@@ -9,6 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from array_record.python import array_record_module
+
+from linkjax.errors import UserError
 
 _RECORDS_PER_FILE = 100_000
 _GROUP_SIZE = 16  # records compressed together: cheap random reads, small files
@@ -56,28 +59,76 @@ def write_documents(documents: Iterable[Document], folder: pathlib.Path, stem: s
 
 
 class Documents(Sequence[Document]):
-    """Random access to the documents of ArrayRecord files; small sets are held in memory."""
+    """The documents of ArrayRecord files, by index; small sets are held in memory.
+
+    Attributes:
+      block: documents to be read together, 1 where all are in memory.
+      mean_bytes: of a document, compressed. Both depend on the files alone.
+    """
 
     _MEMORY_BYTES = 64 * 2**20
+    _BLOCK_BYTES = 32 * 2**10  # compressed: one record at a time costs far more than a record's share of these
+    _OPEN_FILES = 64
 
     def __init__(self, files: Mapping[pathlib.Path, int]):
         """Args: `files` and how many documents each has."""
-        paths = list(files)
-        # No read-ahead: records are asked for in shuffled order.
-        self._readers = [array_record_module.ArrayRecordReader(str(path), "readahead_buffer_size:0") for path in paths]
-        self._ends = list(itertools.accumulate(files.values()))
+        self._paths, counts = list(files), list(files.values())
+        self._starts = [0, *itertools.accumulate(counts)]
+        self._reader = functools.lru_cache(self._OPEN_FILES)(self._open)
         self._records: list[bytes] | None = None
-        if sum(pathlib.Path(path).stat().st_size for path in paths) <= self._MEMORY_BYTES:
-            self._records = [record for reader in self._readers for record in reader.read_all()]
+        size = sum(path.stat().st_size for path in self._paths)
+        if size <= self._MEMORY_BYTES:
+            self._records = [record for file, count in enumerate(counts) for record in self._read(file, 0, count)]
+        self.mean_bytes = size / max(len(self), 1)
+        self.block = 1
+        if self._records is None:
+            self.block = min(max(int(self._BLOCK_BYTES / self.mean_bytes), 4), 256)
 
     def __len__(self) -> int:
-        return self._ends[-1] if self._ends else 0
+        return self._starts[-1]
 
     def __getitem__(self, index: int) -> Document:
         if not 0 <= index < len(self):
             raise IndexError(index)
+        return self.read(index, index + 1)[0]
+
+    def read(self, start: int, stop: int) -> list[Document]:
+        """The documents from `start` up to `stop`.
+
+        Raises:
+          UserError: a file is damaged, by its own checksums.
+        """
         if self._records is not None:
-            return decode(self._records[index])
-        file = bisect.bisect_right(self._ends, index)
-        first = self._ends[file - 1] if file else 0
-        return decode(self._readers[file].read([index - first])[0])
+            return [decode(record) for record in self._records[start:stop]]
+        found: list[Document] = []
+        while start < stop:
+            file = bisect.bisect_right(self._starts, start) - 1
+            end = min(stop, self._starts[file + 1])
+            first = self._starts[file]
+            found += map(decode, self._read(file, start - first, end - first))
+            start = end
+        return found
+
+    def _open(self, file: int) -> array_record_module.ArrayRecordReader:
+        path = self._paths[file]
+        count = self._starts[file + 1] - self._starts[file]
+        try:
+            # No read-ahead: records are asked for in shuffled order.
+            reader = array_record_module.ArrayRecordReader(str(path), "readahead_buffer_size:0")
+            found = reader.num_records()
+        except RuntimeError as error:
+            raise _damaged(path, error) from error
+        if found != count:  # a damaged index reads as an empty one
+            raise _damaged(path, f"it has {found:,} records, not {count:,}")
+        return reader
+
+    def _read(self, file: int, start: int, stop: int) -> list[bytes]:
+        try:
+            return self._reader(file).read(start, stop)
+        except RuntimeError as error:
+            raise _damaged(self._paths[file], error, f"records {start:,} to {stop - 1:,}: ") from error
+
+
+def _damaged(path: pathlib.Path, error: object, place: str = "") -> UserError:
+    what = str(error).partition("\n")[0].partition(" (")[0].rstrip(".")
+    return UserError(f"{path} is damaged ({place}{what}): copy or prepare the folder again.")

@@ -16,6 +16,7 @@ import grain
 import numpy as np
 from absl import flags
 
+from linkjax.data import worker
 from linkjax.data.encoder import COUNTS, Encoder
 from linkjax.data.mixture import Rates, TokenMixture, named_numbers, parse_rates
 from linkjax.data.prepared import Prepared
@@ -248,10 +249,14 @@ class Stream(Iterator[dict[str, np.ndarray]]):
             blocks = grain.experimental.WithOptionsIterDataset(blocks, small_by_pipe).mp_prefetch(options)
         else:
             blocks = grain.experimental.ThreadPrefetchIterDataset(blocks, prefetch_buffer_size=_BLOCKS_AHEAD)
-        self._blocks = iter(blocks)
+        self._blocks, self._started = iter(blocks), not workers
 
     def __next__(self) -> dict[str, np.ndarray]:
         """Rows [host * B / hosts, ...) of the next global batch, see `rows` for the fields."""
+        if not self._started:  # Grain spawns its workers when they are first asked
+            self._started = True
+            with worker.as_main_module():
+                return next(self)
         parts = []
         for _ in range(self._per_host):
             block = next(self._blocks)

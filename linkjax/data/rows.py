@@ -19,7 +19,7 @@ from typing import Any
 import grain
 import numpy as np
 
-from linkjax.data.documents import Document
+from linkjax.data.documents import Document, Documents
 from linkjax.data.encoder import Encoded, Encoder
 from linkjax.data.tokenizer import PAD
 
@@ -28,28 +28,66 @@ _READ_TOGETHER = 1 << 16  # characters
 
 
 class ShuffledDocuments:
-    """Every `step`-th document from `first` on, pass after pass, each pass in an order of its own.
+    """Every `step`-th block of documents from block `first` on, pass after pass, each pass in an order of its own.
 
-    The documents are fixed before they are shuffled, so a pass is a pass whatever the seed.
+    The documents are fixed before they are shuffled, so a pass is a pass whatever the seed. Where all are in memory,
+    a block is one document. Otherwise blocks are read whole: a pass goes through them in random order, a window of
+    several at a time, and through the documents of a window in random order. So little is held, and a position is
+    reached by reading one window.
     """
 
-    def __init__(self, documents: Sequence[Document], first: int, step: int, seed: int):
-        self._documents = documents
-        self._mine = range(first, len(documents), step)
-        self._seed = (seed, first)
-        self._pass, self._order = -1, np.empty(0, np.int64)
+    _WINDOW_BYTES = 16 * 2**20  # compressed, of all shards together
+    _LEAST_WINDOW_BYTES = 256 * 2**10  # of one
+    _MOST_WINDOW_BLOCKS = 64
+
+    def __init__(self, documents: Documents | Sequence[Document], first: int, step: int, seed: int):
+        self._documents, self._seed = documents, (seed, first)
+        block, self._window_blocks = 1, 1
+        if isinstance(documents, Documents) and documents.block > 1:
+            block = min(documents.block, max(len(documents) // (16 * step), 1))  # or shards would differ much in size
+            in_window = max(self._WINDOW_BYTES / step, self._LEAST_WINDOW_BYTES) / (block * documents.mean_bytes)
+            self._window_blocks = min(max(int(in_window), 4), self._MOST_WINDOW_BLOCKS)
+        self._block = block
+        self._mine = np.arange(first, -(-len(documents) // block), step)
+        self._length = int(self._sizes(self._mine).sum())
+        self._pass, self._order, self._ends = -1, self._mine, np.empty(0, np.int64)
+        self._window: tuple[int, int, list[Document]] = (-1, 0, [])  # pass, first place, documents
 
     def __len__(self) -> int:
         """Documents of one pass."""
-        return len(self._mine)
+        return self._length
 
     def __getitem__(self, position: int) -> tuple[Document, int]:
         """The document at `position`, counted over all passes, and its pass."""
-        pass_index, place = divmod(position, len(self._mine))
+        pass_index, place = divmod(position, self._length)
+        held, start, documents = self._window
+        if held != pass_index or not start <= place < start + len(documents):
+            start, documents = self._read(pass_index, place)
+            self._window = pass_index, start, documents
+        return documents[place - start], pass_index
+
+    def _read(self, pass_index: int, place: int) -> tuple[int, list[Document]]:
+        """The window that has this place of a pass: its first place, and its documents in their order."""
         if pass_index != self._pass:
-            self._order = np.random.default_rng([*self._seed, pass_index]).permutation(len(self._mine))
+            self._order = self._mine[np.random.default_rng([*self._seed, pass_index]).permutation(len(self._mine))]
+            self._ends = np.cumsum(self._sizes(self._order))[self._window_blocks - 1 :: self._window_blocks]
             self._pass = pass_index
-        return self._documents[self._mine[self._order[place]]], pass_index
+        window = int(np.searchsorted(self._ends, place, side="right"))
+        blocks = self._order[window * self._window_blocks : (window + 1) * self._window_blocks].tolist()
+        start = int(self._ends[window - 1]) if window else 0
+        if self._block == 1:
+            return start, [self._documents[index] for index in blocks]
+        ends = (min((block + 1) * self._block, len(self._documents)) for block in blocks)
+        documents = [
+            document
+            for block, end in zip(blocks, ends, strict=True)
+            for document in self._documents.read(block * self._block, end)
+        ]
+        order = np.random.default_rng([*self._seed, pass_index, window + 1]).permutation(len(documents))
+        return start, [documents[index] for index in order]
+
+    def _sizes(self, blocks: np.ndarray) -> np.ndarray:
+        return np.minimum((blocks + 1) * self._block, len(self._documents)) - blocks * self._block
 
 
 class Stretches(grain.IterDataset):
