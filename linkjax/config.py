@@ -14,6 +14,7 @@ from absl import flags
 from ml_collections import config_flags
 
 from linkjax.data import prepared
+from linkjax.data.rows import PACKINGS
 from linkjax.data.tokenizer import TokenizerSettings
 from linkjax.errors import UserError, errors_as_sentences
 from linkjax.model.decoder import ModelSettings
@@ -39,6 +40,7 @@ class RunSettings:
     most_passes: str = setting("", "most passes over a component's text, e.g. 'local_text_sw=15'; empty = no limit")
     evaluations: str = setting("", "SeqIO evaluation tasks to rank, separated by commas")
     lexicon: str = setting("", "bilingual word list, '{language}' in it for several; empty = the task's own")
+    packing: str = setting("best_fit", "best_fit: only documents longer than a row are cut; concatenate: no padding")
     virtual_shards: int = setting(8, "independent streams the data is cut into; must divide the batch size")
     workers: int = setting(1, "processes that read, swap, tokenize and pack; 0 = in the training process")
     eval_every: int = setting(100, "steps between evaluations; the last step is always evaluated")
@@ -58,6 +60,8 @@ class RunSettings:
         for name in ("seed", "data_seed", "workers"):
             if not 0 <= getattr(self, name) < 2**31:
                 raise UserError(f"{name} is {getattr(self, name)}: choose 0 or more, below 2^31.")
+        if self.packing not in PACKINGS:
+            raise UserError(f"packing is '{self.packing}': choose {' or '.join(PACKINGS)}.")
         if self.batch_size % self.virtual_shards:
             raise UserError(
                 f"batch_size {self.batch_size} is not a multiple of virtual_shards {self.virtual_shards}:"

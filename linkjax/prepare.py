@@ -28,8 +28,8 @@ from linkjax import __version__
 from linkjax import config as configs
 from linkjax.data import documents as documents_on_disk
 from linkjax.data import prepared
+from linkjax.data.cutting import at_least
 from linkjax.data.documents import Document
-from linkjax.data.pipeline import check_enough
 from linkjax.data.tokenizer import Tokenizer, train_tokenizer
 from linkjax.errors import UserError
 from linkjax.evaluation.byte_ngram import trigram_bits_per_byte
@@ -160,7 +160,7 @@ def _fill(folder: pathlib.Path, config, settings, tasks, rates, evaluations) -> 
         heldout = prepared.read_jsonl(folder / "heldout" / f"{name}.jsonl")
         texts = [record["text"] for record in heldout]
         component |= _counts(_progress(corpora[name], f"counting {name}"), tokenizer)
-        check_enough(name, component["documents"], settings.virtual_shards)
+        at_least(corpora[name], settings.virtual_shards, name)
         component["heldout"] = {
             "documents": len(texts),
             "bytes": sum(len(text.encode()) for text in texts),

@@ -157,7 +157,9 @@ def test_counts_are_of_the_rows_given_out(toy, stream_settings):
         )
         assert rows
         assert measured[f"source_documents/{component['name']}"] == segments
-        assert measured[f"passes/{component['name']}"] == segments / component["documents"]
+        read = measured[f"source_bytes/{component['name']}"]
+        assert measured[f"passes/{component['name']}"] == read / component["bytes"]
+        assert read / segments == pytest.approx(component["bytes"] / component["documents"], rel=0.1)
     tokens = sum(int((batch["segments_BxL"] > 0).sum()) for batch in batches)
     assert tokens == measured["tokens/toy_world_english"] + measured["tokens/toy_world_target"]
 
@@ -277,5 +279,5 @@ def test_impossible_shards_are_refused(toy, stream_settings):
         Stream(toy, dataclasses.replace(stream_settings, virtual_shards=5))
     with pytest.raises(UserError, match="not a multiple of the 3 hosts"):
         Stream(toy, stream_settings, hosts=3)
-    with pytest.raises(UserError, match="fewer than the 4096 virtual shards"):
-        Stream(toy, dataclasses.replace(stream_settings, batch_size=4096, virtual_shards=4096))
+    with pytest.raises(UserError, match="too little for 65536 virtual shards"):
+        Stream(toy, dataclasses.replace(stream_settings, batch_size=65536, virtual_shards=65536))

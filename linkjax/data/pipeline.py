@@ -17,10 +17,12 @@ import numpy as np
 from absl import flags
 
 from linkjax.data import worker
+from linkjax.data.cutting import at_least
+from linkjax.data.documents import Document
 from linkjax.data.encoder import COUNTS, Encoder
 from linkjax.data.mixture import Rates, TokenMixture, named_numbers, parse_rates
 from linkjax.data.prepared import Prepared
-from linkjax.data.rows import PackedRows, ShuffledDocuments, Stretches
+from linkjax.data.rows import PACKINGS, ShuffledDocuments, Stretches
 from linkjax.errors import UserError
 from linkjax.substitution import LinkSettings, Substitution
 
@@ -41,6 +43,7 @@ class StreamSettings:
     steps: int  # of the whole run, for what follows a schedule
     rates: str = ""  # of tokens, in place of the mixture's from points of the run on
     most_passes: str = ""  # over a component's documents
+    packing: str = "best_fit"  # a key of `rows.PACKINGS`
 
     @classmethod
     def of(cls, run: Any) -> "StreamSettings":
@@ -61,23 +64,35 @@ def make_encoders(prepared: Prepared, link: LinkSettings) -> list[Encoder]:
 
 
 def shard_rows(
-    prepared: Prepared, settings: StreamSettings, encoders: Sequence[Encoder], shard: int
+    prepared: Prepared,
+    settings: StreamSettings,
+    documents: Sequence[Sequence[Document]],
+    encoders: Sequence[Encoder],
+    shard: int,
 ) -> grain.IterDataset:
-    """The endless rows of one virtual shard."""
+    """The endless rows of one virtual shard, of each component's documents."""
     rates = run_rates(prepared, settings)
     limits = pass_limits(prepared, settings)
     components = []
     for index, component in enumerate(prepared.components):
-        documents = prepared.documents(component)
         seed = _seed(settings.data_seed, component["name"])
-        order = ShuffledDocuments(documents, shard, settings.virtual_shards, seed)
+        order = ShuffledDocuments(documents[index], shard, settings.virtual_shards, seed)
         tokens = settings.shard_tokens * rates.means[index]
-        expected = max(tokens * component["documents"] / component["tokens"], 1.0)
+        expected = max(tokens * len(documents[index]) / component["tokens"], 1.0)
         limit = limits.get(component["name"], 0.0)
         stretches = Stretches(order, encoders[index], settings.sequence_length, expected, limit)
-        components.append(PackedRows(stretches, index))
+        components.append(PACKINGS[settings.packing](stretches, index))
     phase = shard / settings.virtual_shards
     return TokenMixture(components, rates, settings.sequence_length, phase, settings.shard_tokens)
+
+
+def enough_documents(prepared: Prepared, component: dict, settings: StreamSettings) -> Sequence[Document]:
+    """A component's documents, cut up where they are fewer than the shards.
+
+    Raises:
+      UserError: there is too little text even so.
+    """
+    return at_least(prepared.documents(component), settings.virtual_shards, component["name"])
 
 
 def run_rates(prepared: Prepared, settings: StreamSettings) -> Rates:
@@ -99,15 +114,6 @@ def expected_passes(prepared: Prepared, settings: StreamSettings) -> dict[str, f
         component["name"]: float(of / component["tokens"])
         for component, of in zip(prepared.components, tokens, strict=True)
     }
-
-
-def check_enough(component: str, documents: int, virtual_shards: int) -> None:
-    """Raises UserError where a shard would have nothing to read."""
-    if documents < virtual_shards:
-        raise UserError(
-            f"'{component}' has {documents} documents, fewer than the {virtual_shards} virtual shards:"
-            " set --config.virtual_shards lower, or cut the text into more documents."
-        )
 
 
 def swaps_words(component: dict) -> bool:
@@ -187,9 +193,10 @@ class _BlocksIterator(grain.DatasetIterator):
     def _open(self) -> list[grain.DatasetIterator]:
         prepared, settings = Prepared(self._blocks.folder), self._blocks.settings
         encoders = make_encoders(prepared, settings.link)
+        documents = [enough_documents(prepared, component, settings) for component in prepared.components]
         iterators = []
         for shard in self._blocks.shards:
-            iterator = iter(shard_rows(prepared, settings, encoders, shard))
+            iterator = iter(shard_rows(prepared, settings, documents, encoders, shard))
             if shard in self._blocks.states:
                 iterator.set_state(json.loads(self._blocks.states[shard]))
             iterators.append(iterator)
@@ -237,7 +244,8 @@ class Stream(Iterator[dict[str, np.ndarray]]):
             raise UserError("most_passes limits every component: leave one that the others' shares can go to.")
         for component in prepared.components:
             _operations(component)
-            check_enough(component["name"], component["documents"], shards)
+            if component["documents"] < shards:
+                enough_documents(prepared, component, settings)
         blocks = _Blocks(prepared, settings, mine, dict(self.states))
         # Workers take turns, so each must own equally many shards.
         workers = max((n for n in range(1, min(workers, self._per_host) + 1) if self._per_host % n == 0), default=0)
@@ -289,7 +297,7 @@ def counters(states: dict[int, str], components: Sequence[dict]) -> dict[str, fl
         result[language] = result.get(language, 0) + int(token_count)
         result[f"source_documents/{name}"] = of["documents"]
         result[f"source_bytes/{name}"] = of["bytes"]
-        result[f"passes/{name}"] = of["documents"] / component["documents"]
+        result[f"passes/{name}"] = of["bytes"] / component["bytes"]
     _, _, words, eligible, swapped, swaps, identical = counts.sum(0).tolist()
     result["link/eligible_share"] = eligible / max(words, 1)
     result["link/swapped_share"] = swapped / max(words, 1)

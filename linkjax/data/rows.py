@@ -123,12 +123,16 @@ class _StretchesIterator(grain.DatasetIterator):
         self._ahead: collections.deque[Encoded] = collections.deque()  # documents from `position` on
 
     def __next__(self) -> dict[str, np.ndarray]:
+        return self.take(self._dataset.length)
+
+    def take(self, length: int) -> dict[str, np.ndarray]:
+        """At most `length` tokens of what is next."""
         if self._position >= self._dataset.most_documents:
             raise StopIteration
         if not self._ahead:
             self._ahead.extend(self._read())
         current = self._ahead[0]
-        start, end = self._offset, min(self._offset + self._dataset.length, len(current.tokens_T))
+        start, end = self._offset, min(self._offset + length, len(current.tokens_T))
         before = current.tokens_T[max(start - 1, 0) : end - 1]
         stretch = {
             "targets": current.targets_T[start:end],
@@ -165,7 +169,7 @@ class _StretchesIterator(grain.DatasetIterator):
 
 
 class PackedRows(grain.IterDataset):
-    """Rows of one component: stretches packed best-fit by Grain's packer.
+    """Rows of one component: stretches packed best-fit by Grain's packer. Only documents longer than a row are cut.
 
     Beside a row's fields: "counts", what was read for it (`COUNTS`; a cut document counts in its first row).
     """
@@ -214,3 +218,59 @@ class _PackedRowsIterator(grain.DatasetIterator):
 
     def set_state(self, state: dict[str, Any]) -> None:
         self._parent.set_state(state)
+
+
+class ConcatenatedRows(grain.IterDataset):
+    """Rows of one component: documents one after the other, cut where a row is full. No padding but at the end.
+
+    The fields are those of `PackedRows`. The rest of a cut document is a segment of its own in the next row.
+    """
+
+    def __init__(self, stretches: Stretches, component: int):
+        super().__init__(stretches)
+        self._length, self._component = stretches.length, component
+
+    def __iter__(self) -> grain.DatasetIterator:
+        return _ConcatenatedRowsIterator(iter(self._parent), self._length, self._component)
+
+
+class _ConcatenatedRowsIterator(grain.DatasetIterator):
+    def __init__(self, stretches: _StretchesIterator, length: int, component: int):
+        super().__init__(stretches)
+        self._length, self._component = length, component
+
+    def __next__(self) -> dict[str, np.ndarray]:
+        stretches: list[dict[str, np.ndarray]] = []
+        sizes: list[int] = []
+        while sum(sizes) < self._length:
+            try:
+                stretches.append(self._parent.take(self._length - sum(sizes)))
+            except StopIteration:
+                if not stretches:
+                    raise
+                break
+            sizes.append(len(stretches[-1]["targets"]))
+
+        def row(parts: list[np.ndarray]) -> np.ndarray:
+            return np.pad(np.concatenate(parts), (0, self._length - sum(sizes)))
+
+        fields = {
+            f"{name}_BxL": row([stretch[name] for stretch in stretches])
+            for name in ("tokens", "targets", "loss_weights", "swapped")
+        }
+        return {
+            **fields,
+            "segments_BxL": row([np.full(size, place, np.int32) for place, size in enumerate(sizes, start=1)]),
+            "positions_BxL": row([np.arange(size, dtype=np.int32) for size in sizes]),
+            "component_B": np.int32(self._component),
+            "counts": np.sum([stretch["counts"] for stretch in stretches], axis=0),
+        }
+
+    def get_state(self) -> dict[str, Any]:
+        return self._parent.get_state()
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        self._parent.set_state(state)
+
+
+PACKINGS = {"best_fit": PackedRows, "concatenate": ConcatenatedRows}
