@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import pathlib
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from array_record.python import array_record_module
@@ -69,6 +69,7 @@ class Documents(Sequence[Document]):
     _MEMORY_BYTES = 64 * 2**20
     _BLOCK_BYTES = 32 * 2**10  # compressed: one record at a time costs far more than a record's share of these
     _OPEN_FILES = 64
+    _IN_TURN = 256  # documents that are read ahead where all are wanted
 
     def __init__(self, files: Mapping[pathlib.Path, int]):
         """Args: `files` and how many documents each has."""
@@ -91,6 +92,10 @@ class Documents(Sequence[Document]):
         if not 0 <= index < len(self):
             raise IndexError(index)
         return self.read(index, index + 1)[0]
+
+    def __iter__(self) -> Iterator[Document]:
+        for start in range(0, len(self), self._IN_TURN):
+            yield from self.read(start, min(start + self._IN_TURN, len(self)))
 
     def read(self, start: int, stop: int) -> list[Document]:
         """The documents from `start` up to `stop`.

@@ -110,8 +110,9 @@ class Prepared:
     def sample(self, component: dict, size: int) -> Iterator[Document]:
         """Documents from all over a component, about `size` bytes."""
         documents = self.documents(component)
-        for index in range(0, len(documents), max(1, -(-component["bytes"] // size))):
-            yield documents[index]
+        step = documents.block * max(1, -(-component["bytes"] // size))
+        for start in range(0, len(documents), step):
+            yield from documents.read(start, min(start + documents.block, len(documents)))
 
     def documents(self, component: dict) -> Documents:
         name = component["name"]
