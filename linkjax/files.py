@@ -24,9 +24,13 @@ def fingerprint(path: pathlib.Path) -> dict[str, Any]:
         return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
 
 
+def is_compressed(path: pathlib.Path) -> bool:
+    return path.suffix in (*_OPENERS, _ZSTANDARD)
+
+
 def content_suffix(path: pathlib.Path) -> str:
     """What a file's name ends in, less the suffix of its compression: '.json' of `a.json.gz`."""
-    return pathlib.Path(path.stem).suffix if path.suffix in (*_OPENERS, _ZSTANDARD) else path.suffix
+    return pathlib.Path(path.stem).suffix if is_compressed(path) else path.suffix
 
 
 @contextlib.contextmanager

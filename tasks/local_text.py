@@ -29,10 +29,11 @@ def register(settings: LocalTextSettings, link: LinkSettings = LinkSettings()) -
             settings.minimum_characters,
             settings.maximum_characters,
             settings.drop_duplicates,
+            settings.tfds_data_dir,
         )
         tasks.add_text_task(
             name,
-            text.documents,
+            text,
             splits=("train", "heldout") if text.heldout_files or settings.heldout_share else ("train",),
             language=language,
             lexicons=lexicons if language == "en" else None,

@@ -182,8 +182,8 @@ def test_what_is_held_out_is_nowhere_in_training(tmp_path):
     (tmp_path / "heldout.txt").write_text("two\nfour\n")
     files = find_files(f"{tmp_path}/*.txt", "t")
     text = LocalText("t", files, (tmp_path / "heldout.txt",), "line", 0.0)
-    assert sorted(text.documents("train")) == ["one", "three"]
-    assert sorted(text.documents("heldout")) == ["four", "two"]
+    assert sorted(document.text for document in text.documents("train")) == ["one", "three"]
+    assert sorted(document.text for document in text.documents("heldout")) == ["four", "two"]
     by_share = LocalText("t", files * 2, (), "line", 0.5)
     assert set(by_share.documents("train")).isdisjoint(by_share.documents("heldout"))
     assert len(list(by_share.documents("train"))) + len(list(by_share.documents("heldout"))) == 10

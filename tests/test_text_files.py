@@ -39,7 +39,8 @@ def write_parquet(path, texts, column="text", **options):
 
 
 def read(*files, split="train", heldout=(), document="line", share=0.0, **settings):
-    return list(LocalText("t", files, heldout, document, share, **settings).documents(split))
+    texts = LocalText("t", files, heldout, document, share, **settings)
+    return [document.text for document in texts.documents(split)]
 
 
 @pytest.mark.parametrize("compression", COMPRESS)
@@ -180,7 +181,7 @@ def test_broken_json_lines_are_named(tmp_path, content, says):
 
 @pytest.mark.parametrize("kind", ["txt", "jsonl"])
 def test_a_line_without_an_end_is_not_read_to_it(tmp_path, monkeypatch, kind):
-    monkeypatch.setattr("tasks.text_files._LINE_BYTES", 1000)
+    monkeypatch.setattr("tasks.file_parts._LINE_BYTES", 1000)
     (tmp_path / f"a.{kind}").write_text(json_lines(["fine", "x" * 2000]))
     with pytest.raises(UserError, match=rf"a\.{kind}, line 2 is longer than 1,000 bytes: write a document a line"):
         read(tmp_path / f"a.{kind}")
@@ -259,8 +260,8 @@ def test_a_large_file_is_never_in_memory(tmp_path, kind):
     tracemalloc.start()
     try:
         read_bytes = 0
-        for text in LocalText("t", (path,), (), "line", 0.0).documents("train"):
-            read_bytes += len(text)
+        for document in LocalText("t", (path,), (), "line", 0.0).documents("train"):
+            read_bytes += len(document.text)
             arrow = max(arrow, pyarrow.total_allocated_bytes() - before)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
@@ -273,7 +274,7 @@ def test_a_large_file_is_never_in_memory(tmp_path, kind):
 def test_the_first_document_needs_the_first_bytes_alone(tmp_path):
     (tmp_path / "a.txt.zst").write_bytes(zstd.compress("\n".join(TEXTS * 100).encode())[:-100])
     documents = LocalText("t", (tmp_path / "a.txt.zst",), (), "line", 0.0).documents("train")
-    assert list(itertools.islice(documents, 700)) == TEXTS
+    assert [document.text for document in itertools.islice(documents, 700)] == TEXTS
     with pytest.raises(UserError, match="cannot be read"):
         list(documents)
 

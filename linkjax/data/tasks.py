@@ -3,40 +3,61 @@
 Imports TensorFlow; only `prepare`, `tasks/` and other SeqIO programs import it.
 """
 
+import collections
 import dataclasses
+import difflib
 import functools
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+import numpy as np
 import seqio
 import tensorflow as tf
 
+from linkjax.data import sources
 from linkjax.data.documents import Document, document_id
+from linkjax.data.texts import FunctionTexts, Texts
 from linkjax.errors import UserError
 from linkjax.lexicon import Lexicon, ReadOptions, WordStatistics, read_lexicon
 from linkjax.substitution import LinkSettings, Substitution
 
 _UINT64 = (1 << 64) - 1
-_raised: list[UserError] = []  # by a text source within tf.data
+_BATCH = 64  # documents, for one call from tf.data into Python
 
 
 @dataclasses.dataclass(frozen=True)
 class MakeDocuments:
-    """Offline preprocessor: {'text'} -> {'id', 'targets'}; the id is an int64 (bits of the unsigned one)."""
+    """Offline preprocessor: text -> {'id', 'targets'}; the id is an int64 (bits of the unsigned one).
+
+    The text is in `column` of the examples, or is all that an example has.
+    """
 
     component: str
     language: str
+    column: str = "text"
 
     def __call__(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
-        def identify(text):
-            unsigned = document_id(self.component, text)
-            return unsigned - (1 << 64) if unsigned >> 63 else unsigned
+        def identify(texts):
+            return np.array([document_id(self.component, text) for text in texts], np.uint64).view(np.int64)
 
-        def convert(example):
-            identifier = tf.numpy_function(identify, [example["text"]], tf.int64, stateful=False)
-            return {"id": tf.ensure_shape(identifier, []), "targets": example["text"]}
+        def convert(texts):
+            identifiers = tf.numpy_function(identify, [texts], tf.int64, stateful=False)
+            return {"id": tf.ensure_shape(identifiers, [None]), "targets": texts}
 
-        return dataset.map(convert, num_parallel_calls=tf.data.AUTOTUNE)
+        batches = self._texts(dataset).batch(_BATCH)
+        return batches.map(convert, num_parallel_calls=tf.data.AUTOTUNE).unbatch()
+
+    def _texts(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
+        spec = dataset.element_spec
+        if isinstance(spec, Mapping):
+            if self.column not in spec:
+                close = difflib.get_close_matches(self.column, spec, n=1)
+                hint = f": did you mean '{close[0]}'?" if close else "."
+                raise UserError(f"{self.component} has no column '{self.column}' (it has: {', '.join(spec)}){hint}")
+            dataset, spec = dataset.map(lambda example: example[self.column]), spec[self.column]
+        if not isinstance(spec, tf.TensorSpec) or spec.dtype != tf.string or spec.shape.rank:
+            raise UserError(f"{self.component}: '{self.column}' is no text but {spec}: name the column of the text.")
+        return dataset
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,10 +118,11 @@ class RankingItems:
 
 def add_text_task(
     name: str,
-    texts: Callable[[str], Iterable[str]],
+    texts: Callable[[str], Iterable[str]] | Texts | seqio.DataSource,
     *,
-    splits: Sequence[str],
+    splits: Sequence[str] = (),
     language: str,
+    column: str = "text",
     lexicons: Mapping[str, str | Callable[[], str]] | None = None,
     link: LinkSettings = LinkSettings(),
     vocabulary: seqio.Vocabulary | None = None,
@@ -109,15 +131,18 @@ def add_text_task(
 
     Args:
       name: of the task; part of its documents' ids.
-      texts: split -> its documents.
-      splits: 'train', and 'heldout' where there is one.
+      texts: a function split -> its texts, `Texts` that can be read in parts, or any data source of SeqIO's.
+      splits: 'train', and 'heldout' where there is one; a data source has its own.
       language: BCP 47 code, names the language in metrics.
+      column: of a data source's examples, the one with the text.
       lexicons: word lists by target language; given, the documents go through `LexicalSubstitution`.
       link: settings of the substitution in plain SeqIO programs.
       vocabulary: for plain SeqIO programs, bytes by default; `prepare` trains its own.
     """
-    source = seqio.FunctionDataSource(_dataset_function(texts), splits=splits)
-    preprocessors = [MakeDocuments(name, language), seqio.CacheDatasetPlaceholder()]
+    source = texts
+    if not isinstance(source, seqio.DataSource):
+        source = sources.TextSource(texts if isinstance(texts, Texts) else FunctionTexts(name, texts), splits)
+    preprocessors = [MakeDocuments(name, language, column), seqio.CacheDatasetPlaceholder()]
     if lexicons:
         preprocessors.append(LexicalSubstitution(lexicons, link))
     preprocessors += [seqio.preprocessors.tokenize, seqio.preprocessors.append_eos_after_trim]
@@ -170,10 +195,25 @@ def shards(task: seqio.Task, split: str) -> list[str]:
     return [str(shard) for shard in task.source.list_shards(split)]
 
 
-def documents(task: seqio.Task, split: str, shard: int = 0, count: int = 1) -> Iterator[Document]:
-    """The documents of a task after its offline part: of all, or of one of `count` = len(`shards`) parts."""
-    for example in _offline(task, split, shard, count):
-        yield Document(int(example["id"]) & _UINT64, _text(task, example["targets"]))
+def documents(
+    task: seqio.Task, split: str, shard: int = 0, count: int = 1, counts: collections.Counter[str] | None = None
+) -> Iterator[Document]:
+    """The documents of a task after its offline part: of all, or of one of `count` = len(`shards`) parts.
+
+    The parts, one after the other, are the whole. Where `task.source.drop_duplicates` is set, texts met before are
+    left out of a whole, while a part does not know what is in the others.
+
+    Args: `counts` is filled with what was left out, by reason; without it that is told on standard error. Sources
+      other than `TextSource`, and offline steps of one's own, count nothing.
+    """
+    if (texts := _nothing_but_texts(task)) is not None:
+        yield from texts.documents(split, shard, count, counts)
+        return
+    # Sources of SeqIO's interleave their files unless they are read one by one.
+    parts = [(shard, count)] if count > 1 or isinstance(task.source, sources.TextSource) else _one_by_one(task, split)
+    for part in parts:
+        for example in _offline(task, split, *part):
+            yield Document(int(example["id"]) & _UINT64, _text(task, example["targets"]))
 
 
 def ranking_items(task: seqio.Task) -> Iterator[dict]:
@@ -229,14 +269,33 @@ def _only(task: seqio.Task, kind: type, maker: str):
     return found[0]
 
 
+def _nothing_but_texts(task: seqio.Task) -> Texts | None:
+    """The texts of a task whose offline part does no more than make documents of them: no need for tf.data."""
+    steps = list(task.preprocessors)
+    alone = len(steps) > 1 and type(steps[0]) is MakeDocuments and isinstance(steps[1], seqio.CacheDatasetPlaceholder)
+    if alone and isinstance(task.source, sources.TextSource) and task.source.texts.name == steps[0].component:
+        return task.source.texts
+    return None
+
+
+def _one_by_one(task: seqio.Task, split: str) -> list[tuple[int, int]]:
+    count = len(shards(task, split))
+    if not count:
+        raise UserError(f"task {task.name} has no files for '{split}': check its source.")
+    return [(shard, count) for shard in range(count)]
+
+
 def _offline(task: seqio.Task, split: str, shard: int = 0, count: int = 1) -> Iterator[dict]:
     part = seqio.ShardInfo(shard, count) if count > 1 else None
     dataset = task.preprocess_precache(task.source.get_dataset(split=split, shuffle=False, shard_info=part))
     try:
         yield from dataset.as_numpy_iterator()
-    except tf.errors.OpError:  # tf.data turns an exception of ours into one of its own
-        if _raised:
-            raise _raised.pop() from None
+    except tf.errors.OpError as error:
+        if sources.raised:
+            raise sources.raised.pop() from None
+        if isinstance(error, tf.errors.DataLossError | tf.errors.NotFoundError):
+            what = error.message.partition("\n")[0].partition(" [Op:")[0]
+            raise UserError(f"task {task.name}, '{split}' cannot be read ({what}): fetch or write it again.") from error
         raise
 
 
@@ -245,23 +304,6 @@ def _text(task: seqio.Task, raw: bytes) -> str:
         return raw.decode()
     except UnicodeDecodeError as error:
         raise UserError(f"task {task.name} has a document that is not UTF-8: {raw[:40]!r}.") from error
-
-
-def _dataset_function(texts):
-    def dataset(split, shuffle_files, seed=None):
-        del shuffle_files, seed
-
-        def examples():
-            try:
-                for text in texts(split):
-                    yield {"text": text}
-            except UserError as error:
-                _raised.append(error)
-                raise
-
-        return tf.data.Dataset.from_generator(examples, output_signature={"text": tf.TensorSpec([], tf.string)})
-
-    return dataset
 
 
 def _forget(registry, name: str) -> None:
