@@ -8,7 +8,7 @@ import json
 import pathlib
 import types
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, BinaryIO
 
 from linkjax.data.texts import Part
 from linkjax.errors import UserError
@@ -54,7 +54,7 @@ class _Lines:
     def __iter__(self) -> Iterator[tuple[int, str]]:
         """Number within these, and text without its end, of all lines with something in them."""
         with open_bytes(self.path) as file:
-            position, number = _seek_line(file, self.start), 0
+            position, number = _seek_line(file, self.start, self.end), 0
             while (not self.end or position < self.end) and (raw := file.readline(_LINE_BYTES + 1)):
                 position += len(raw)
                 number += 1
@@ -78,7 +78,7 @@ class _Lines:
         if not self.start:
             return 0
         with open_bytes(self.path) as file:
-            left, count = _seek_line(file, self.start), 0
+            left, count = _seek_line(file, self.start, self.end), 0
             file.seek(0)
             while left and (block := file.read(min(left, _BUFFER_BYTES))):
                 left -= len(block)
@@ -86,14 +86,15 @@ class _Lines:
         return count
 
 
-def _seek_line(file, start: int) -> int:
-    """Goes to the first line that begins at byte `start` or after it, and returns where that is."""
-    if not start:
-        return 0
-    file.seek(start - 1)
-    while (piece := file.readline(_BUFFER_BYTES)) and not piece.endswith(b"\n"):
-        pass
-    return file.tell()
+def _seek_line(file: BinaryIO, start: int, end: int) -> int:
+    """Goes to the first line that begins at byte `start` or after it and says where, or to `end` or beyond."""
+    position = max(start - 1, 0)
+    file.seek(position)
+    while start and position < end and (piece := file.readline(_BUFFER_BYTES)):
+        position += len(piece)
+        if piece.endswith(b"\n"):
+            break
+    return position
 
 
 def _line_ranges(path: pathlib.Path) -> list[_Lines]:

@@ -54,3 +54,9 @@ class TextSource(seqio.DataSource):
             raised.append(error)
             raise
         yield {"text": batch}
+
+
+def reason(error: tf.errors.OpError) -> str:
+    """TensorFlow's message, less what it says of itself."""
+    message = error.message.partition("\n")[0].rpartition("}} ")[2].partition(" [Op:")[0]
+    return message.removesuffix(" (Is this even a TFRecord file?)").strip().rstrip(".")

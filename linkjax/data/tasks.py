@@ -294,8 +294,8 @@ def _offline(task: seqio.Task, split: str, shard: int = 0, count: int = 1) -> It
         if sources.raised:
             raise sources.raised.pop() from None
         if isinstance(error, tf.errors.DataLossError | tf.errors.NotFoundError):
-            what = error.message.partition("\n")[0].partition(" [Op:")[0]
-            raise UserError(f"task {task.name}, '{split}' cannot be read ({what}): fetch or write it again.") from error
+            what = f"task {task.name}, '{split}' cannot be read ({sources.reason(error)})"
+            raise UserError(f"{what}: fetch or write it again.") from error
         raise
 
 
