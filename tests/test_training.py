@@ -9,9 +9,9 @@ import pytest
 from linkjax.data.pipeline import Stream
 from linkjax.errors import UserError
 from linkjax.model.decoder import ModelSettings
-from linkjax.training.loss import objective
+from linkjax.training.loss import objective, token_losses
 from linkjax.training.optimizer import OptimizerSettings, make_optimizer, make_schedule
-from linkjax.training.sharding import AXES, MeshSettings, make_mesh
+from linkjax.training.sharding import AXES, MeshSettings, make_mesh, spec
 from linkjax.training.step import Trainer
 
 MODEL = ModelSettings(layers=2, width=32, heads=4, kv_heads=4, head_width=8, hidden=64)
@@ -101,7 +101,7 @@ def test_mesh_axes_are_those_of_the_design():
 
 
 def test_loss_is_over_the_sum_of_weights():
-    logits = jax.random.normal(jax.random.key(0), (2, 6, 128))
+    x, projection = jax.random.normal(jax.random.key(0), (2, 6, 8)), jax.random.normal(jax.random.key(1), (128, 8))
     rows = {
         "targets_BxL": jnp.array(np.random.default_rng(0).integers(0, 100, (2, 6)), jnp.int32),
         "loss_weights_BxL": jnp.array([[1, 1, 1, 0, 1, 0], [1, 0, 0, 0, 0, 0]], jnp.float32),
@@ -109,7 +109,10 @@ def test_loss_is_over_the_sum_of_weights():
         "swapped_BxL": jnp.array([[0, 0, 1, 1, 0, 0], [0, 1, 0, 0, 0, 0]], jnp.uint8),
         "component_B": jnp.array([0, 1], jnp.int32),
     }
-    loss, report = objective(logits, rows, 0.0, 2)
+    mesh = make_mesh(MeshSettings(), jax.devices()[:1])
+    found = token_losses(x, projection, rows["targets_BxL"], mesh=mesh, spec=spec)
+    logits = jnp.einsum("bld,vd->blv", x, projection)
+    loss, report = objective(found, rows, rows["loss_weights_BxL"].sum(), 0.0, 2)
     each = -np.take_along_axis(np.array(jax.nn.log_softmax(logits)), np.array(rows["targets_BxL"])[..., None], -1)[
         ..., 0
     ]
@@ -120,7 +123,7 @@ def test_loss_is_over_the_sum_of_weights():
     assert sums["unswapped"][1] == 4
     assert sums["component/0"] == (pytest.approx(each[0, :5].sum(), rel=1e-5), 5)
     assert sums["component/1"][1] == 2
-    assert float(objective(logits, rows, 0.1, 2)[0]) > float(loss)
+    assert float(objective(found, rows, rows["loss_weights_BxL"].sum(), 0.1, 2)[0]) > float(loss)
 
 
 def test_splitting_a_batch_unevenly_does_not_change_its_loss(toy, batches):

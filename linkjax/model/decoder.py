@@ -2,7 +2,7 @@
 
 B rows, L tokens, D model width, H query heads, G key/value heads, K head width, F hidden width,
 V vocabulary (padded). Every parameter names its logical axes; which mesh axes those are is decided
-elsewhere. The parameters map one to one to Qwen3 (Yang et al. 2025), without QK-norm to Llama.
+elsewhere (`Layout`). The parameters map one to one to Qwen3 (Yang et al. 2025), without QK-norm to Llama.
 """
 
 import dataclasses
@@ -13,12 +13,19 @@ import jax.numpy as jnp
 from flax import nnx
 
 from linkjax.errors import UserError
-from linkjax.model.attention import attend
+from linkjax.model.attention import BACKENDS, Attend, attend
 from linkjax.settings import setting
 
 # (value, logical axis of each dimension) -> the value, laid out over devices as the mesh asks
 Constrain = Callable[[jax.Array, tuple[str | None, ...]], jax.Array]
 _VOCABULARY_MULTIPLE = 128  # so that the vocabulary divides over devices and tiles well
+
+# What is kept for the backward pass of a block, beside its input.
+REMAT = {
+    "none": None,
+    "dots": jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
+    "full": jax.checkpoint_policies.nothing_saveable,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +43,10 @@ class ModelSettings:
     rope_base: float = setting(10_000.0, "base of the rotary position frequencies")
     norm_epsilon: float = setting(1e-6, "added to the mean square in RMSNorm")
     dtype: str = setting("float32", "of the computation: float32 or bfloat16; weights and loss are float32")
-    remat: bool = setting(False, "recompute each block's activations in the backward pass to save memory")
+    attention: str = setting("auto", "auto (by device), reference, splash (TPU) or cudnn (Hopper GPUs and newer)")
+    remat: str = setting("none", "what the backward pass computes again to save memory: none, dots (all but matrix"
+                         " products of the weights), full (a block's inside)")  # fmt: skip
+    logit_cap: float = setting(0.0, "logits are c tanh(logits / c), between -c and c; 0 = as they are")
 
     def __post_init__(self):
         for name in ("layers", "width", "heads", "kv_heads", "head_width", "hidden"):
@@ -48,23 +58,36 @@ class ModelSettings:
             raise UserError(f"model.head_width is {self.head_width}: rotary positions need an even number.")
         if self.dtype not in ("float32", "bfloat16"):
             raise UserError(f"model.dtype is '{self.dtype}': choose float32 or bfloat16.")
+        for name, known in (("attention", BACKENDS), ("remat", REMAT)):
+            if getattr(self, name) not in known:
+                raise UserError(f"model.{name} is '{getattr(self, name)}': choose {', '.join(known)}.")
+        if not 0 <= self.logit_cap < float("inf"):
+            raise UserError(f"model.logit_cap is {self.logit_cap}: choose 0 (none) or more.")
 
 
 def padded_vocabulary(size: int) -> int:
     return -(-size // _VOCABULARY_MULTIPLE) * _VOCABULARY_MULTIPLE
 
 
-def unconstrained(x: jax.Array, axes: tuple[str | None, ...]) -> jax.Array:
-    del axes
-    return x
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """How a decoder's arrays lie on a machine. By default there is nothing to say: one device.
+
+    Attributes:
+      constrain: lays out an activation.
+      attend: see `attention`.
+    """
+
+    constrain: Constrain = lambda x, axes: x
+    attend: Attend = attend
 
 
 class Decoder(nnx.Module):
-    """tokens -> logits over the padded vocabulary."""
+    """tokens -> the last block's output, normalised, and from it logits over the padded vocabulary."""
 
-    def __init__(self, settings: ModelSettings, vocabulary: int, rngs: nnx.Rngs, constrain: Constrain = unconstrained):
+    def __init__(self, settings: ModelSettings, vocabulary: int, rngs: nnx.Rngs, layout: Layout = Layout()):
         """Args: `vocabulary` is the tokenizer's size before padding."""
-        self.settings, self.constrain = settings, constrain
+        self.settings, self.layout = settings, layout
         shape_VxD = (padded_vocabulary(vocabulary), settings.width)
         self.embedding_VxD = _weight(rngs, shape_VxD, ("vocabulary", "width"), settings.width**-0.5)
         if not settings.tied_embeddings:
@@ -74,34 +97,48 @@ class Decoder(nnx.Module):
         @nnx.split_rngs(splits=settings.layers)
         @nnx.vmap(in_axes=0, out_axes=0)
         def stack(rngs: nnx.Rngs) -> Block:
-            return Block(settings, rngs, constrain)
+            return Block(settings, rngs, layout)
 
         self.blocks = stack(rngs)  # parameters have a leading axis of layers
 
     def __call__(self, tokens_BxL: jax.Array, segments_BxL: jax.Array, positions_BxL: jax.Array) -> jax.Array:
-        """Returns logits_BxLxV in float32."""
+        """Returns x_BxLxD, what logits are made of."""
         dtype = jnp.dtype(self.settings.dtype)
         x_BxLxD = self.embedding_VxD[...].astype(dtype)[tokens_BxL]
-        x_BxLxD = self.constrain(x_BxLxD, ("batch", "length", None))
+        x_BxLxD = self.layout.constrain(x_BxLxD, ("batch", "length", None))
 
         def run(block: Block, x_BxLxD: jax.Array) -> jax.Array:
             return block(x_BxLxD, segments_BxL, positions_BxL)
 
-        run = nnx.remat(run) if self.settings.remat else run
+        policy = REMAT[self.settings.remat]
+        run = nnx.remat(run, policy=policy) if policy else run
         x_BxLxD = nnx.scan(run, in_axes=(0, nnx.Carry), out_axes=nnx.Carry)(self.blocks, x_BxLxD)
-        x_BxLxD = rms_norm(x_BxLxD, self.norm_D[...], self.settings.norm_epsilon)
-        output_VxD = self.embedding_VxD if self.settings.tied_embeddings else self.output_VxD
-        logits_BxLxV = jnp.einsum(
-            "bld,vd->blv", x_BxLxD, output_VxD[...].astype(dtype), preferred_element_type=jnp.float32
-        )
-        return self.constrain(logits_BxLxV, ("batch", "length", "vocabulary"))
+        return rms_norm(x_BxLxD, self.norm_D[...], self.settings.norm_epsilon)
+
+    @property
+    def projection_VxD(self) -> jax.Array:
+        """The output embeddings."""
+        return (self.embedding_VxD if self.settings.tied_embeddings else self.output_VxD)[...]
+
+    def logits(self, x_BxLxD: jax.Array) -> jax.Array:
+        """logits_BxLxV in float32."""
+        logits_BxLxV = logits_of(x_BxLxD, self.projection_VxD, self.settings.logit_cap)
+        return self.layout.constrain(logits_BxLxV, ("batch", "length", "vocabulary"))
+
+
+def logits_of(x_BxLxD: jax.Array, projection_VxD: jax.Array, cap: float) -> jax.Array:
+    """logits_BxLxV in float32; V may be a part of the vocabulary."""
+    logits_BxLxV = jnp.einsum(
+        "bld,vd->blv", x_BxLxD, projection_VxD.astype(x_BxLxD.dtype), preferred_element_type=jnp.float32
+    )
+    return cap * jnp.tanh(logits_BxLxV / cap) if cap else logits_BxLxV
 
 
 class Block(nnx.Module):
     """Attention and feed-forward, each after a norm and added to its input."""
 
-    def __init__(self, settings: ModelSettings, rngs: nnx.Rngs, constrain: Constrain):
-        self.settings, self.constrain = settings, constrain
+    def __init__(self, settings: ModelSettings, rngs: nnx.Rngs, layout: Layout):
+        self.settings, self.layout = settings, layout
         width, heads, groups = settings.width, settings.heads, settings.kv_heads
         head, hidden = settings.head_width, settings.hidden
         deep = (2 * settings.layers) ** -0.5  # what is added to the stream shrinks with depth (GPT-2)
@@ -134,17 +171,17 @@ class Block(nnx.Module):
         q_BxLxHxK = rotate(q_BxLxHxK, positions_BxL, settings.rope_base)
         k_BxLxGxK = rotate(k_BxLxGxK, positions_BxL, settings.rope_base)
         # Each device asks for its stretch of the row and reads the keys and values of the whole row.
-        q_BxLxHxK = self.constrain(q_BxLxHxK, ("batch", "length", "heads", None))
-        k_BxLxGxK = self.constrain(k_BxLxGxK, ("batch", None, "kv_heads", None))
-        v_BxLxGxK = self.constrain(v_BxLxGxK, ("batch", None, "kv_heads", None))
-        a_BxLxHxK = attend(q_BxLxHxK, k_BxLxGxK, v_BxLxGxK, segments_BxL)
+        q_BxLxHxK = self.layout.constrain(q_BxLxHxK, ("batch", "length", "heads", None))
+        k_BxLxGxK = self.layout.constrain(k_BxLxGxK, ("batch", None, "kv_heads", None))
+        v_BxLxGxK = self.layout.constrain(v_BxLxGxK, ("batch", None, "kv_heads", None))
+        a_BxLxHxK = self.layout.attend(q_BxLxHxK, k_BxLxGxK, v_BxLxGxK, segments_BxL)
         x_BxLxD = x_BxLxD + project("blhk,hkd->bld", a_BxLxHxK, self.out_HxKxD)
         y_BxLxD = rms_norm(x_BxLxD, self.norm_hidden_D[...], settings.norm_epsilon)
         h_BxLxF = jax.nn.silu(project("bld,df->blf", y_BxLxD, self.gate_DxF))
         h_BxLxF = h_BxLxF * project("bld,df->blf", y_BxLxD, self.up_DxF)
-        h_BxLxF = self.constrain(h_BxLxF, ("batch", "length", "hidden"))
+        h_BxLxF = self.layout.constrain(h_BxLxF, ("batch", "length", "hidden"))
         x_BxLxD = x_BxLxD + project("blf,fd->bld", h_BxLxF, self.down_FxD)
-        return self.constrain(x_BxLxD, ("batch", "length", None))
+        return self.layout.constrain(x_BxLxD, ("batch", "length", None))
 
 
 def rms_norm(x: jax.Array, scale: jax.Array, epsilon: float) -> jax.Array:

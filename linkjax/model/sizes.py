@@ -11,7 +11,7 @@ def _large(layers: int, width: int, heads: int) -> ModelSettings:
     hidden = -(-width * 8 // 3 // 128) * 128
     return ModelSettings(
         layers=layers, width=width, heads=heads, kv_heads=heads,
-        head_width=width // heads, hidden=hidden, dtype="bfloat16", remat=True,
+        head_width=width // heads, hidden=hidden, dtype="bfloat16", remat="full",
     )  # fmt: skip
 
 

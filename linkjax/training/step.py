@@ -11,13 +11,16 @@ from flax import nnx
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from linkjax.model.decoder import Decoder, ModelSettings
+from linkjax.errors import UserError
+from linkjax.model.attention import make_attend
+from linkjax.model.decoder import Decoder, Layout, ModelSettings, padded_vocabulary
 from linkjax.training import sharding
-from linkjax.training.loss import Rows, objective, token_losses
+from linkjax.training.loss import Rows, TokenLosses, objective, token_losses
 from linkjax.training.optimizer import OptimizerSettings, make_optimizer, make_schedule
 
 State = dict[str, Any]  # {"params", "optimizer", "step", "skipped"}: a pytree of arrays
 _ROW_AXES = {"component_B": ("batch",)}
+_LOGITS_BYTES = 256 * 2**20  # that a device holds at once, where `loss_chunks` does not say otherwise
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +31,9 @@ class Trainer:
       vocabulary: pieces of the tokenizer.
       components: number of the mixture's components, for the losses by component.
       steps: of the whole run, for the schedule.
+      microbatches: parts of a batch that go through the model one after the other; their gradients are summed up.
+      loss_chunks: parts of a device's tokens whose logits are held one after the other; 0 = by size.
+      most_segments: documents that a row can have; 0 = one a token.
     """
 
     model: ModelSettings
@@ -36,6 +42,9 @@ class Trainer:
     vocabulary: int
     components: int
     steps: int
+    microbatches: int = 1
+    loss_chunks: int = 0
+    most_segments: int = 0
 
     def initialise(self, seed: int) -> State:
         """A fresh state, made in place: no device or host ever holds more than its part."""
@@ -101,7 +110,8 @@ class Trainer:
         return {"params": params, "optimizer": optimizer, "step": everywhere, "skipped": everywhere}
 
     def _decoder(self, rngs: nnx.Rngs) -> Decoder:
-        return Decoder(self.model, self.vocabulary, rngs, sharding.constrain_on(self.mesh))
+        attend = make_attend(self.model.attention, self.mesh, sharding.spec, self.most_segments)
+        return Decoder(self.model, self.vocabulary, rngs, Layout(sharding.constrain_on(self.mesh), attend))
 
     @functools.cached_property
     def _split(self) -> tuple[nnx.GraphDef, nnx.State]:
@@ -128,22 +138,73 @@ class Trainer:
     def _transformation(self) -> optax.GradientTransformation:
         return make_optimizer(self.optimizer, self.steps)
 
-    def _apply(self, params: Any, rows: Rows) -> jax.Array:
+    def _merged(self, params: Any) -> Decoder:
         graph, state = self._split
         state = jax.tree.map(lambda leaf: leaf, state)  # a copy: merging must not touch the cached one
         nnx.replace_by_pure_dict(state, params)
-        return nnx.merge(graph, state)(rows["tokens_BxL"], rows["segments_BxL"], rows["positions_BxL"])
+        return nnx.merge(graph, state)
+
+    def _token_losses(self, params: Any, rows: Rows) -> TokenLosses:
+        decoder = self._merged(params)
+        return token_losses(
+            decoder(rows["tokens_BxL"], rows["segments_BxL"], rows["positions_BxL"]),
+            decoder.projection_VxD,
+            rows["targets_BxL"],
+            mesh=self.mesh,
+            spec=sharding.spec,
+            chunks=self._chunks(*rows["tokens_BxL"].shape),
+            logit_cap=self.model.logit_cap,
+        )
+
+    def _chunks(self, rows: int, length: int) -> int:
+        """Chunks of the loss, of which a device has its tokens of this many rows."""
+        here_bxl = sharding.sharding(self.mesh, (rows, length), ("batch", "length")).shard_shape((rows, length))
+        if self.loss_chunks:
+            if here_bxl[1] % self.loss_chunks:
+                raise UserError(
+                    f"loss_chunks {self.loss_chunks} does not divide the {here_bxl[1]} tokens of a row on a device:"
+                    " choose 0 (by size), or a divisor."
+                )
+            return self.loss_chunks
+        vocabulary = padded_vocabulary(self.vocabulary) // self.mesh.shape[sharding.TABLE["vocabulary"]]
+        most = max(_LOGITS_BYTES // (4 * vocabulary * here_bxl[0]), 1)  # tokens of a row at once
+        return next(n for n in range(1, here_bxl[1] + 1) if here_bxl[1] % n == 0 and here_bxl[1] // n <= most)
+
+    def _gradients(self, params: Any, rows: Rows) -> tuple[Any, dict]:
+        """Of the whole batch, and the report of `objective`."""
+        total = jnp.maximum(rows["loss_weights_BxL"].sum(), 1.0)
+
+        def loss_of(params, rows):
+            return objective(self._token_losses(params, rows), rows, total, self.optimizer.z_loss, self.components)
+
+        def gradients_of(rows):
+            (_, report), gradients = jax.value_and_grad(loss_of, has_aux=True)(params, rows)
+            return gradients, report
+
+        count = self.microbatches
+        if count == 1:
+            return gradients_of(rows)
+
+        def part(name, values):
+            """Every device's rows dealt out to all microbatches: none has to move."""
+            values = jnp.swapaxes(values.reshape(-1, count, *values.shape[1:]), 0, 1)
+            axes = (None, *_ROW_AXES.get(name, ("batch", "length")))
+            return sharding.constrain_on(self.mesh)(values, axes)
+
+        parts = {name: part(name, values) for name, values in rows.items()}
+        nothing = jax.tree.map(lambda of: jnp.zeros(of.shape, of.dtype), jax.eval_shape(gradients_of, rows))
+
+        def add(sums, rows):
+            return jax.tree.map(jnp.add, sums, gradients_of(rows)), None
+
+        return jax.lax.scan(add, nothing, parts)[0]
 
     def _update(self, state: State, rows: Rows) -> tuple[State, dict[str, jax.Array]]:
         """Metrics: loss (cross-entropy in nats), sums (see `objective`), gradient_norm, learning_rate, skipped.
 
         A gradient that is not finite changes nothing but the counts of steps and of skipped steps.
         """
-
-        def loss_of(params):
-            return objective(self._apply(params, rows), rows, self.optimizer.z_loss, self.components)
-
-        (_, report), gradients = jax.value_and_grad(loss_of, has_aux=True)(state["params"])
+        gradients, report = self._gradients(state["params"], rows)
         norm = optax.global_norm(gradients)
         finite = jnp.isfinite(norm)
         updates, optimizer = self._transformation.update(gradients, state["optimizer"], state["params"])
@@ -175,12 +236,16 @@ class Trainer:
     @functools.cached_property
     def _jitted_score(self):
         def score(params, rows):
-            logits_BxLxV = self._apply(params, rows)
-            losses_BxL, _ = token_losses(logits_BxLxV, rows["targets_BxL"])
-            return losses_BxL, logits_BxLxV.argmax(-1) == rows["targets_BxL"]
+            found = self._token_losses(params, rows)
+            return found.losses_BxL, found.greatest_BxL == 0
 
         return jax.jit(score, out_shardings=NamedSharding(self.mesh, P()))
 
     @functools.cached_property
     def _jitted_logits(self):
-        return jax.jit(lambda params, rows: self._apply(params, rows)[..., : self.vocabulary])
+        def logits(params, rows):
+            decoder = self._merged(params)
+            x_BxLxD = decoder(rows["tokens_BxL"], rows["segments_BxL"], rows["positions_BxL"])
+            return decoder.logits(x_BxLxD)[..., : self.vocabulary]
+
+        return jax.jit(logits)

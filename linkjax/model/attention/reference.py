@@ -1,7 +1,4 @@
-"""Attention over packed rows, one interface for all back-ends.
-
-B rows, L tokens, H query heads, G key/value heads, R = H / G queries per key, K head width.
-"""
+"""Plain einsums and an LxL mask, on any device: what the other back-ends are compared with."""
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +9,7 @@ _MASKED = -1e30  # exp gives exactly 0 beside any real score, and a fully masked
 def attend(q_BxLxHxK: jax.Array, k_BxLxGxK: jax.Array, v_BxLxGxK: jax.Array, segments_BxL: jax.Array) -> jax.Array:
     """Causal grouped-query attention that never crosses a segment; softmax in float32. Returns BxLxHxK.
 
-    The reference back-end: plain einsums and an LxL mask, on any device.
+    R = H / G queries share a key.
     """
     batch, length, heads, width = q_BxLxHxK.shape
     groups = k_BxLxGxK.shape[2]
