@@ -100,13 +100,15 @@ class Trainer:
     def shardings(self) -> State:
         params = jax.tree_util.tree_map_with_path(self._parameter_sharding, self._abstract_params)
         everywhere = NamedSharding(self.mesh, P())
-        optimizer = optax.tree_utils.tree_map_params(
-            self._transformation,
-            lambda _, where: where,
-            jax.eval_shape(self._transformation.init, self._abstract_params),
-            params,
-            transform_non_params=lambda _: everywhere,
-        )
+        of_parameter = dict(jax.tree_util.tree_leaves_with_path(params))
+
+        def like_its_parameter(path, leaf):
+            """Moments have their parameter's place in a tree of their own, within the optimizer's state."""
+            found = (of_parameter.get(path[start:]) for start in range(len(path)) if leaf.ndim)
+            return next(filter(None, found), everywhere)
+
+        state = jax.eval_shape(self._transformation.init, self._abstract_params)
+        optimizer = jax.tree_util.tree_map_with_path(like_its_parameter, state)
         return {"params": params, "optimizer": optimizer, "step": everywhere, "skipped": everywhere}
 
     def _decoder(self, rngs: nnx.Rngs) -> Decoder:
