@@ -74,5 +74,5 @@ def _log(line: str) -> None:
 def _say(chosen: str, fused: str | None, faults: dict[str, str | None]) -> None:
     """On an accelerator, what was picked; a fused kernel that cannot be had is worth a warning."""
     if fused:
-        why = f": {fused} {faults[fused]}" if faults[fused] else ""
+        why = f"; not {fused}, {faults[fused]}" if faults[fused] else ""
         _log(f"attention: {chosen}{why}")
