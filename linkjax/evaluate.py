@@ -8,18 +8,22 @@ import json
 import pathlib
 import sys
 
-import jax
-
 from linkjax import config as configs
 from linkjax import report
 from linkjax.data.prepared import Prepared
 from linkjax.errors import UserError
 from linkjax.evaluation.suite import Suite
 from linkjax.training.load import load
+from linkjax.training.processes import OPTIONS, first, joined
 from linkjax.training.sharding import rows_divide
 
 
-def run(checkpoint: str, data: str, tasks: str, out: str) -> None:
+def run(checkpoint: str, data: str, tasks: str, out: str, coordinator: str, processes: str, process: str) -> None:
+    with joined(coordinator, processes, process):
+        _evaluate(checkpoint, data, tasks, out)
+
+
+def _evaluate(checkpoint: str, data: str, tasks: str, out: str) -> None:
     if not checkpoint:
         raise UserError("--checkpoint is missing: name a run's folder, RUN or RUN@STEP.")
     model = load(checkpoint)
@@ -31,11 +35,9 @@ def run(checkpoint: str, data: str, tasks: str, out: str) -> None:
             raise UserError(f"'{name}' is not in {prepared.folder}; it has: {', '.join(sorted(known)) or 'no tasks'}.")
     rows_divide(model.trainer.mesh, model.settings.batch_size, model.settings.sequence_length)
     suite = Suite(prepared, model.settings.sequence_length, model.settings.batch_size, names, model.tokenizer)
-
-    def score(rows):
-        return jax.device_get(model.trainer.score(model.params, model.trainer.place(rows)))
-
-    metrics, items = suite.run(score)
+    metrics, items = suite.run(model.trainer.scorer(model.params))
+    if not first():
+        return
     results = metrics | prepared.yardsticks()
     print(report.table(results))
     path = pathlib.Path(out) if out else model.run / f"results-{model.step}.json"
@@ -49,5 +51,5 @@ if __name__ == "__main__":
         "data": ("", "prepared folder to score on; default: the run's own"),
         "tasks": ("", "evaluation tasks, separated by commas; default: all of the folder's"),
         "out": ("", "results file; default: RUN/results-STEP.json"),
-    }
+    } | OPTIONS
     configs.main_without_config(run, __doc__, options, sys.argv)

@@ -5,6 +5,8 @@
         --config.target='sw/*.txt' --config.lexicon=en-sw.tsv --config.target_language=sw --workdir=runs/swahili
 
 The same command on the same --workdir goes on where it stopped; a finished run is reported and left alone.
+On several machines: the same command on each, with --coordinator, --processes and --process where neither Slurm nor a
+TPU pod says it, and with a --workdir that all of them see (docs/scaling.md).
 """
 
 import contextlib
@@ -19,7 +21,6 @@ from typing import Any
 
 import jax
 import ml_collections
-import numpy as np
 from tqdm import tqdm
 
 from linkjax import __version__, report
@@ -30,7 +31,8 @@ from linkjax.errors import UserError
 from linkjax.evaluation.suite import Suite
 from linkjax.training.checkpoints import Checkpoints
 from linkjax.training.metrics import MetricsLog, mean_of_last, read_metrics
-from linkjax.training.sharding import make_mesh, rows_divide
+from linkjax.training.processes import OPTIONS, first, gather, joined, on_first, say
+from linkjax.training.sharding import make_mesh, row_block, rows_divide
 from linkjax.training.step import Trainer
 
 _MAY_CHANGE = ("workers", "keep_checkpoints", "checkpoint_every", "data", "mesh")  # without changing the training
@@ -41,19 +43,18 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> dict[str,
     """Runs to the end and returns the summary that is also in `workdir/summary.json`."""
     ### Settings and folders
     settings = configs.run_settings(config)
-    if workdir.exists() and not workdir.is_dir():
-        raise UserError(f"--workdir={workdir} is a file: name a folder.")
-    if jax.process_count() > 1:
-        raise UserError(f"there are {jax.process_count()} JAX processes: a run takes one process so far.")
     mesh = make_mesh(settings.mesh)
     rows_divide(mesh, settings.batch_size, settings.sequence_length)
-    _check_unchanged(config, workdir)
-    if (workdir / "summary.json").exists():
-        print(f"{workdir} holds a finished run:")
-        return _read_json(workdir / "summary.json")
+    block = row_block(mesh)
+    if settings.virtual_shards % block.count:
+        raise UserError(
+            f"virtual_shards {settings.virtual_shards} is not a multiple of {block.count}, the processes that read"
+            " different rows: change it, or the number of processes."
+        )
     folder = pathlib.Path(settings.data) if settings.data else workdir / "data"
-    if not folder.exists():
-        _prepare(config, folder)
+    finished = on_first(lambda: _finished_or_prepared(config, workdir, folder))
+    if finished:
+        return finished
 
     ### Data, model, checkpoint
     prepared = Prepared(folder)
@@ -67,7 +68,8 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> dict[str,
         settings.steps,
     )
     stream_settings = StreamSettings.of(settings)
-    _warn_of_repetition(prepared, stream_settings)
+    if first():
+        _warn_of_repetition(prepared, stream_settings)
     suite = Suite(prepared, settings.sequence_length, settings.batch_size)
     checkpoints = Checkpoints(workdir / "checkpoints", settings.keep_checkpoints)
     restored = checkpoints.restore_newest(trainer.abstract)
@@ -75,29 +77,36 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> dict[str,
         _check_same_data(restored.run, prepared)
         state, start = restored.state, restored.step
         states = {int(shard): position for shard, position in restored.data["shards"].items()}
-        print(f"going on from step {start} of {settings.steps}", file=sys.stderr)
+        say(f"going on from step {start} of {settings.steps}")
     else:
         state, start, states = trainer.initialise(settings.seed), 0, {}
-    stream = Stream(prepared, stream_settings, states=states, workers=settings.workers)
-    workdir.mkdir(parents=True, exist_ok=True)
-    (workdir / "config.json").write_text(configs.to_json(config))
-    log = MetricsLog(workdir, start)
-    bar = _Progress(settings.steps, start)
+    stream = Stream(
+        prepared, stream_settings, states=states, workers=settings.workers, host=block.index, hosts=block.count
+    )
+    logs = _open_logs(config, workdir, start) if first() else []
 
     ### Loop
     def evaluate() -> dict[str, float]:
-        metrics, items = suite.run(lambda rows: jax.device_get(trainer.score(state["params"], trainer.place(rows))))
-        write_jsonl(items, workdir / "items.jsonl")
-        return metrics | counters(stream.states, prepared.components)
+        metrics, items = suite.run(trainer.scorer(state["params"]))
+        if first():
+            write_jsonl(items, workdir / "items.jsonl")
+        return metrics | counters(states_of_all_shards(), prepared.components)
 
-    def finish(step: int, device_metrics: Any, timing: dict[str, float], more: dict[str, float]) -> None:
-        metrics = _readable(jax.device_get(device_metrics), prepared) | timing | more
-        log.write(step, metrics)
-        bar.show(step, metrics)
+    def states_of_all_shards() -> dict[int, str]:
+        parts = gather(list(stream.states.items()))
+        return {shard: where for part in parts for shard, where in part}
+
+    def finish(step: int, device_metrics: Any, seconds: float, waited: float, more: dict[str, float]) -> None:
+        metrics = _readable(jax.device_get(device_metrics), prepared)
+        timing = _timing(metrics.pop("tokens"), settings.batch_size * settings.sequence_length, seconds, waited)
+        for log in logs:
+            log.write(step, metrics | timing | more)
 
     last = None  # step k is logged once step k + 1 is on its way, so that the device never waits for the log
     mark = time.perf_counter()
-    with contextlib.closing(stream), contextlib.closing(log), contextlib.closing(bar):
+    with contextlib.ExitStack() as open_things:
+        for thing in [*logs, stream]:
+            open_things.enter_context(contextlib.closing(thing))
         for step in range(start + 1, settings.steps + 1):
             rows = next(stream)
             waited = time.perf_counter() - mark
@@ -106,14 +115,7 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> dict[str,
             if last:
                 finish(*last, {})
             now = time.perf_counter()
-            tokens = int(np.count_nonzero(rows["segments_BxL"]))
-            padding = 1 - tokens / rows["segments_BxL"].size
-            timing = {
-                "tokens_per_second": tokens / (now - mark),
-                "waiting_share": waited / (now - mark),
-                "padding_share": padding,
-            }
-            mark, last = now, (step, device_metrics, timing)
+            mark, last = now, (step, device_metrics, now - mark, waited)
             at_end = step == settings.steps
             save = at_end or step % settings.checkpoint_every == 0
             if save or step % settings.eval_every == 0:
@@ -122,14 +124,34 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> dict[str,
                 last = None
                 if save:
                     run = _run_record(config, prepared)
-                    position = {"shards": {str(shard): where for shard, where in stream.states.items()}}
+                    position = {"shards": {str(shard): where for shard, where in states_of_all_shards().items()}}
                     checkpoints.save(state, position, run, prepared.folder / "tokenizer.model")
                 mark = time.perf_counter()
 
     ### Summary
-    summary = _summary(settings, prepared, workdir)
-    _write_json(summary, workdir / "summary.json")
-    return summary
+    return on_first(lambda: _summarise(settings, prepared, workdir))
+
+
+def _finished_or_prepared(
+    config: ml_collections.ConfigDict, workdir: pathlib.Path, folder: pathlib.Path
+) -> dict[str, Any] | None:
+    """The summary of a run that is finished; otherwise its prepared folder is there after this."""
+    if workdir.exists() and not workdir.is_dir():
+        raise UserError(f"--workdir={workdir} is a file: name a folder.")
+    _check_unchanged(config, workdir)
+    if (workdir / "summary.json").exists():
+        print(f"{workdir} holds a finished run:")
+        return _read_json(workdir / "summary.json")
+    if not folder.exists():
+        _prepare(config, folder)
+    return None
+
+
+def _open_logs(config: ml_collections.ConfigDict, workdir: pathlib.Path, start: int) -> list["MetricsLog | _Progress"]:
+    """What writes of the run as it goes: on disk and in the terminal."""
+    workdir.mkdir(parents=True, exist_ok=True)
+    (workdir / "config.json").write_text(configs.to_json(config))
+    return [MetricsLog(workdir, start), _Progress(config.steps, start)]
 
 
 def _warn_of_repetition(prepared: Prepared, settings: StreamSettings) -> None:
@@ -197,7 +219,17 @@ def _readable(metrics: dict[str, Any], prepared: Prepared) -> dict[str, float]:
         result[name] = float(metrics[name])
     result["swapped_token_share"] = sums["swapped"][1] / max(sums["swapped"][1] + sums["unswapped"][1], 1)
     result["skipped_steps"] = int(metrics["skipped_steps"])
+    result["tokens"] = sums["swapped"][1] + sums["unswapped"][1]
     return result
+
+
+def _timing(tokens: int, places: int, seconds: float, waited: float) -> dict[str, float]:
+    """Tokens and padding are the global batch's, counted on the devices; the seconds are the first process's own."""
+    return {
+        "tokens_per_second": tokens / seconds,
+        "waiting_share": waited / seconds,
+        "padding_share": 1 - tokens / places,
+    }
 
 
 def _run_record(config: ml_collections.ConfigDict, prepared: Prepared) -> dict[str, Any]:
@@ -215,7 +247,7 @@ def _run_record(config: ml_collections.ConfigDict, prepared: Prepared) -> dict[s
     }
 
 
-def _summary(settings: configs.RunSettings, prepared: Prepared, workdir: pathlib.Path) -> dict[str, Any]:
+def _summarise(settings: configs.RunSettings, prepared: Prepared, workdir: pathlib.Path) -> dict[str, Any]:
     records = read_metrics(workdir)
     summary: dict[str, Any] = {"steps": settings.steps}
     for name in records[-1]:
@@ -229,6 +261,7 @@ def _summary(settings: configs.RunSettings, prepared: Prepared, workdir: pathlib
         "jax": jax.__version__,
         "python": platform.python_version(),
     }
+    _write_json(summary, workdir / "summary.json")
     return summary
 
 
@@ -241,7 +274,7 @@ class _Progress:
         self._bar = tqdm(total=steps, initial=start, unit="step", disable=not self._terminal, dynamic_ncols=True)
         self._begun = time.perf_counter(), start
 
-    def show(self, step: int, metrics: dict[str, float]) -> None:
+    def write(self, step: int, metrics: dict[str, float]) -> None:
         self._bar.set_postfix_str(f"loss {metrics['loss']:.3f}, {metrics['tokens_per_second']:,.0f} tokens/s", False)
         self._bar.update(step - self._bar.n)
         scores = report.one_line(metrics)
@@ -267,13 +300,17 @@ def _write_json(value: Any, path: pathlib.Path) -> None:
     partial.rename(path)
 
 
-def run(config: ml_collections.ConfigDict, workdir: str) -> None:
-    folder = pathlib.Path(workdir or f"runs/{time.strftime('%Y%m%d-%H%M%S')}")
-    summary = train(config, folder)
-    print(report.table(summary))
-    print(f"\nall of it in {folder}: metrics.jsonl, summary.json, tensorboard, checkpoints")
+def run(config: ml_collections.ConfigDict, workdir: str, coordinator: str, processes: str, process: str) -> None:
+    with joined(coordinator, processes, process):
+        folder = pathlib.Path(on_first(lambda: workdir or f"runs/{time.strftime('%Y%m%d-%H%M%S')}"))
+        summary = train(config, folder)
+        if first():
+            print(report.table(summary))
+            print(f"\nall of it in {folder}: metrics.jsonl, summary.json, tensorboard, checkpoints")
 
 
 if __name__ == "__main__":
-    options = {"workdir": ("", "folder of the run, continued if it holds an unfinished one; default runs/DATE-TIME")}
+    options = {
+        "workdir": ("", "folder of the run, continued if it holds an unfinished one; default runs/DATE-TIME")
+    } | OPTIONS
     configs.main(run, __doc__, options, sys.argv)

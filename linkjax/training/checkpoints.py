@@ -25,6 +25,7 @@ from orbax.checkpoint import v1 as ocp
 
 from linkjax.errors import UserError
 from linkjax.files import fingerprint
+from linkjax.training import processes
 
 MANIFEST = "linkjax_manifest.json"
 _JSON_ENTRIES = ("data", "run")
@@ -56,17 +57,25 @@ class Checkpoints:
         return sorted(int(path.name) for path in self.folder.iterdir() if path.name.isdigit())
 
     def save(self, state: dict[str, Any], data: dict[str, Any], run: dict[str, Any], tokenizer: pathlib.Path) -> None:
-        """Writes the checkpoint of `state` (see `step.State`) and, when all of it is on disk, its manifest."""
+        """Writes the checkpoint of `state` (see `step.State`) and, when all of it is on disk, its manifest.
+
+        Of several processes each writes its part of the arrays, the first one the rest.
+        """
         step = int(state["step"])
         rest = {key: value for key, value in state.items() if key != "params"}
         writing = self.folder / _WRITING
-        shutil.rmtree(writing, ignore_errors=True)  # what a process left that was killed here
         folder = writing / str(step)
+        processes.on_first(lambda: shutil.rmtree(writing, ignore_errors=True))  # left by a process that was killed here
         with self._context():
             ocp.save_checkpointables(
                 folder,
                 {"params": state["params"], "training": serialization.to_state_dict(rest), "data": data, "run": run},
             )
+        processes.on_first(lambda: self._commit(folder, tokenizer))
+
+    def _commit(self, folder: pathlib.Path, tokenizer: pathlib.Path) -> None:
+        """Gives a checkpoint its manifest and its place."""
+        step = int(folder.name)
         shutil.copyfile(tokenizer, folder / "tokenizer.model")
         files = {
             str(path.relative_to(folder)): fingerprint(path) for path in sorted(folder.rglob("*")) if path.is_file()
@@ -102,6 +111,11 @@ class Checkpoints:
         Raises:
           UserError: there are checkpoints but none is whole; nothing is changed then.
         """
+        step = processes.on_first(self._set_aside_broken)
+        return None if step is None else self._load(step, abstract)
+
+    def _set_aside_broken(self) -> int | None:
+        """The newest whole step, after newer ones were renamed; see `restore_newest`."""
         broken: dict[int, str] = {}
         for step in reversed(self.steps()):
             fault = self.fault(step)
@@ -112,7 +126,7 @@ class Checkpoints:
                 renamed = self.folder / f"{bad_step}.broken-{time.strftime('%Y%m%d-%H%M%S')}"
                 (self.folder / str(bad_step)).rename(renamed)
                 logging.warning("checkpoint %s is broken (%s); renamed to %s", bad_step, bad_fault, renamed.name)
-            return self.restore(step, abstract)
+            return step
         faults = [f"{step}: {fault}" for step, fault in broken.items()]
         faults += [f"{path.name}: set aside as broken" for path in sorted(self.folder.glob("*.broken-*"))]
         if faults:
@@ -128,10 +142,10 @@ class Checkpoints:
         Raises:
           UserError: there is none.
         """
-        for step in reversed(self.steps()):
-            if self.fault(step) is None:
-                return step
-        raise UserError(f"{self.folder} holds no whole checkpoint.")
+        whole = processes.on_first(lambda: next((s for s in reversed(self.steps()) if self.fault(s) is None), None))
+        if whole is None:
+            raise UserError(f"{self.folder} holds no whole checkpoint.")
+        return whole
 
     def restore(self, step: int, abstract: dict[str, Any], weights_only: bool = False) -> Restored:
         """Loads one checkpoint, verified.
@@ -141,9 +155,15 @@ class Checkpoints:
         """
         if step not in self.steps():
             raise UserError(f"there is no checkpoint of step {step} in {self.folder}: found {self.steps()}.")
-        fault = self.fault(step)
+        self._check(step)
+        return self._load(step, abstract, weights_only)
+
+    def _check(self, step: int) -> None:
+        fault = processes.on_first(lambda: self.fault(step))  # one of them reads it all, not each
         if fault:
             raise UserError(f"checkpoint {step} in {self.folder} is broken: {fault}.")
+
+    def _load(self, step: int, abstract: dict[str, Any], weights_only: bool = False) -> Restored:
         rest = {key: value for key, value in abstract.items() if key != "params"}
         wanted: dict[str, Any] = {"params": abstract["params"], **dict.fromkeys(_JSON_ENTRIES)}
         if not weights_only:
@@ -157,9 +177,7 @@ class Checkpoints:
 
     def read_run(self, step: int) -> dict[str, Any]:
         """The `run` entry alone: what is needed to build the model before its weights are loaded."""
-        fault = self.fault(step)
-        if fault:
-            raise UserError(f"checkpoint {step} in {self.folder} is broken: {fault}.")
+        self._check(step)
         with self._context():
             return ocp.load_checkpointables(self.folder / str(step), {"run": None})["run"]
 

@@ -2,9 +2,10 @@
 
 import dataclasses
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
@@ -59,6 +60,39 @@ def make_mesh(settings: MeshSettings, devices: Any = None) -> Mesh:
 def rows_divide(mesh: Mesh, batch_size: int, sequence_length: int) -> None:
     """Raises UserError where a batch cannot be split evenly over the mesh."""
     sharding(mesh, (batch_size, sequence_length), ("batch", "length"), "the batch")
+
+
+class RowBlock(NamedTuple):
+    """The part of every batch's rows that a process reads: block `index` of `count` equal ones."""
+
+    index: int
+    count: int
+
+
+def row_block(mesh: Mesh) -> RowBlock:
+    """This process's part of the rows.
+
+    Processes whose devices share rows, over the axes `tensor` and `sequence`, have the same block and read the same.
+
+    Raises:
+      UserError: the processes' rows overlap without being the same.
+    """
+    process_of_device = np.vectorize(lambda device: device.process_index)(mesh.devices)
+    return _block_of(process_of_device, jax.process_index())
+
+
+def _block_of(processes: np.ndarray, process: int) -> RowBlock:
+    """Args: `processes`, of the mesh's shape, has the process of each device."""
+    by_rows = processes.reshape(math.prod(processes.shape[: len(TABLE["batch"])]), -1)
+    rows_of = {one: frozenset(np.flatnonzero((by_rows == one).any(1)).tolist()) for one in np.unique(by_rows).tolist()}
+    blocks = sorted(set(rows_of.values()), key=min)  # a block's rows may lie apart: devices' order is the mesh's
+    if sum(map(len, blocks)) != len(by_rows) or len({len(block) for block in blocks}) > 1:
+        raise UserError(
+            f"mesh {dict(zip(AXES, processes.shape, strict=True))} cuts the rows in {len(by_rows)} parts across the"
+            f" borders of the {len(rows_of)} processes, so that some share a part of their rows: choose tensor *"
+            " sequence so that it divides the devices of a process, or is a multiple of them."
+        )
+    return RowBlock(blocks.index(rows_of[process]), len(blocks))
 
 
 def spec(axes: tuple[str | None, ...]) -> P:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -69,17 +70,34 @@ class Trainer:
         """Cross-entropy in nats and whether the target is the most likely token, each BxL."""
         return self._jitted_score(params, rows)
 
+    def scorer(self, params: Any) -> Callable[[dict[str, Any]], tuple[Any, Any]]:
+        """Rows on the host, all of a batch in every process -> what `score` says of them, on the host."""
+        return lambda rows: jax.device_get(self.score(params, self.place_whole(rows)))
+
     def logits(self, params: Any, rows: Rows) -> jax.Array:
         """logits_BxLxV over the tokenizer's pieces, without the padding of the vocabulary."""
         return self._jitted_logits(params, rows)
 
     def place(self, rows: dict[str, Any]) -> Rows:
-        """This host's rows as global arrays."""
+        """A batch on the devices from this process's block of its rows (`sharding.row_block`)."""
+        return self._place(rows, self._row_blocks)
+
+    def place_whole(self, rows: dict[str, Any]) -> Rows:
+        """A batch on the devices from all of its rows, which every process has."""
+        return self._place(rows, 1)
+
+    def _place(self, rows: dict[str, Any], blocks: int) -> Rows:
         placed = {}
-        for name, values in rows.items():
-            where = NamedSharding(self.mesh, sharding.spec(_ROW_AXES.get(name, ("batch", "length"))))
-            placed[name] = jax.make_array_from_process_local_data(where, values)
+        with jax.transfer_guard("allow"):  # with several processes JAX's own way to do it counts as implicit
+            for name, values in rows.items():
+                where = NamedSharding(self.mesh, sharding.spec(_ROW_AXES.get(name, ("batch", "length"))))
+                shape = (len(values) * blocks, *values.shape[1:])
+                placed[name] = jax.make_array_from_process_local_data(where, values, shape)
         return placed
+
+    @functools.cached_property
+    def _row_blocks(self) -> int:
+        return sharding.row_block(self.mesh).count
 
     @functools.cached_property
     def abstract(self) -> State:

@@ -1,0 +1,278 @@
+"""Real processes that train together on one machine: the same batches and losses as one process, and one end for all."""
+
+import contextlib
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+import time
+
+import jax
+import numpy as np
+import pytest
+
+from linkjax.config import load_config
+from linkjax.data.pipeline import Stream
+from linkjax.errors import UserError
+from linkjax.train import train
+from linkjax.training import processes, sharding
+from linkjax.training.metrics import read_metrics
+from tests.global_batches import BATCHES, SETTINGS, digest, make_trainer
+
+ROOT = pathlib.Path(__file__).parent.parent
+DEVICES = 8  # of all processes together, as many as this one has
+TIMES = ("tokens_per_second", "waiting_share")
+SIZES = {"world.subjects": 80, "steps": 30, "checkpoint_every": 5, "eval_every": 30}
+
+
+@contextlib.contextmanager
+def together(folder, count, command, *arguments):
+    """Starts `count` processes of `command`, and leaves none behind.
+
+    Yields (process, path of what it says) of each.
+    """
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        where = f"localhost:{free.getsockname()[1]}"
+    flags = f"--xla_force_host_platform_device_count={DEVICES // count}"
+    started = []
+    try:
+        for index in range(count):
+            said = folder / f"said.{count}.{index}"
+            with said.open("w") as file:
+                process = subprocess.Popen(
+                    [sys.executable, *map(str, command(where, count, index)), *map(str, arguments)], cwd=ROOT,
+                    env={**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags, "PYTHONPATH": str(ROOT)},
+                    stdout=file, stderr=subprocess.STDOUT,
+                )  # fmt: skip
+            started.append((process, said))
+        yield started
+    finally:
+        for process, _ in started:
+            process.kill()
+            process.wait()
+
+
+def verb(name):
+    return lambda where, count, index: [
+        "-m", f"linkjax.{name}", *(f"--coordinator={where}", f"--processes={count}", f"--process={index}")
+    ]  # fmt: skip
+
+
+def finish(started, code=0):
+    """Waits for all and returns what they said."""
+    deadline = time.time() + 150
+    for process, said in started:
+        assert process.wait(max(deadline - time.time(), 1)) == code, said.read_text()
+    return [said.read_text() for _, said in started]
+
+
+def observed(folder, count, prepared, states, *meshes):
+    """What `tests/global_batches.py` sees in each of `count` processes, for each mesh."""
+    out = folder / f"observed.{count}.json"
+    arguments = [prepared, json.dumps(states), out, *map(json.dumps, meshes)]
+
+    def command(where, count, index):
+        return ["tests/global_batches.py", where, count, index]
+
+    with together(folder, count, command, *arguments) as started:
+        finish(started)
+    return json.loads(out.read_text())
+
+
+def test_batches_and_losses_are_those_of_one_process_and_go_on_with_another_number(tmp_path, toy, toy_folder):
+    with contextlib.closing(Stream(toy, SETTINGS)) as stream:
+        batches = [next(stream) for _ in range(2 * BATCHES)]
+    hashes = [digest(batch) for batch in batches]
+    one = make_trainer(toy, {})
+
+    def losses(of):
+        state, result = one.initialise(0), []
+        for batch in of:
+            state, metrics = one.update(state, one.place(batch))
+            result.append(float(metrics["loss"]))
+        return result
+
+    def check(of_all, part, blocks):
+        for seen, expected in zip(zip(*of_all, strict=True), blocks, strict=True):
+            assert [tuple(one_sees["block"]) for one_sees in seen] == expected
+            for one_sees in seen:
+                assert one_sees["hashes"] == hashes[part]
+                assert one_sees["losses"] == seen[0]["losses"]
+                np.testing.assert_allclose(one_sees["losses"], losses(batches[part]), rtol=2e-6)
+
+    by_two = observed(tmp_path, 2, toy_folder, {}, {"data": 8}, {"tensor": 4, "data": 2})
+    check(by_two, slice(BATCHES), [[(0, 2), (1, 2)], [(0, 2), (1, 2)]])
+    meshes = [{"fsdp": 2, "data": 4}, {"tensor": 4, "data": 2}, {"sequence": 4, "tensor": 2, "data": 1}]
+    by_four = observed(tmp_path, 4, toy_folder, by_two[0][0]["states"], *meshes)
+    pairs, all_the_same = [(0, 2), (0, 2), (1, 2), (1, 2)], [(0, 1)] * 4
+    check(by_four, slice(BATCHES, None), [[(0, 4), (1, 4), (2, 4), (3, 4)], pairs, all_the_same])
+
+
+@pytest.fixture(scope="module")
+def whole_run(tmp_path_factory, toy_folder):
+    """The run in one process, from beginning to end."""
+    config = load_config(str(ROOT / "configs/base.py") + ":cpu")
+    config.update_from_flattened_dict({**SIZES, "data": str(toy_folder)})
+    workdir = tmp_path_factory.mktemp("one") / "run"
+    return workdir, train(config, workdir)
+
+
+def arguments(toy_folder, workdir, **more):
+    settings = {**SIZES, "data": toy_folder, **more}
+    keys = [f"--config.{name}={value}" for name, value in settings.items()]
+    return ["--config=configs/base.py:cpu", f"--workdir={workdir}", *keys]
+
+
+def numbers(record):
+    return {name: value for name, value in record.items() if name not in TIMES and value is not None}
+
+
+def test_killed_and_resumed_on_two_one_and_four_processes_it_is_the_same_run(tmp_path, toy_folder, whole_run):
+    workdir = tmp_path / "run"
+    for count, until in [(2, 8), (1, 18)]:
+        with together(tmp_path, count, verb("train"), *arguments(toy_folder, workdir)) as started:
+            deadline = time.time() + 120
+            while len(read_metrics(workdir)) < until and time.time() < deadline:
+                assert all(process.poll() is None for process, _ in started), started[0][1].read_text()
+                time.sleep(0.01)
+        assert until <= len(read_metrics(workdir)) < SIZES["steps"]
+    with together(tmp_path, 4, verb("train"), *arguments(toy_folder, workdir)) as started:
+        said = finish(started)
+    assert "going on from step 15 of 30" in said[0] or "going on from step 20 of 30" in said[0]
+    assert "fact_accuracy" in said[0]
+    assert not any("fact_accuracy" in text or "going on" in text for text in said[1:])
+    whole, summary = whole_run
+    for name in ("metrics.jsonl", "items.jsonl", "config.json"):
+        assert (workdir / name).is_file()
+    assert len(list((workdir / "tensorboard").iterdir())) == 1
+    expected, found = read_metrics(whole), read_metrics(workdir)
+    assert [record["step"] for record in found] == list(range(1, 31))
+    for one, other in zip(expected, found, strict=True):
+        assert numbers(other) == pytest.approx(numbers(one), rel=1e-4, abs=1e-6)  # the order of sums differs
+    counts = [name for name in expected[-1] if name.partition("/")[0] in ("tokens", "source_bytes", "link", "passes")]
+    assert len(counts) > 8
+    for name in ["padding_share", "swapped_token_share", *counts]:
+        assert expected[-1][name] == found[-1][name]
+    written = json.loads((workdir / "summary.json").read_text())
+    assert written["loss"] == pytest.approx(summary["loss"], rel=1e-5)
+
+    out = tmp_path / "results.json"
+    with together(tmp_path, 2, verb("evaluate"), f"--checkpoint={workdir}", f"--data={toy_folder}", f"--out={out}") as (
+        started
+    ):
+        said = finish(started)
+    assert ["fact_accuracy" in text for text in said] == [True, False]
+    results = json.loads(out.read_text())
+    for name in ("bits_per_byte/qaa", "fact_accuracy/english"):
+        assert results[name] == pytest.approx(written[name], rel=1e-5)
+
+
+def test_what_ends_one_process_ends_all(tmp_path):
+    """The first one fails to prepare while the other waits for it."""
+    mistake = ["--config=configs/base.py:cpu", "--config.lexicon=nowhere.tsv", f"--workdir={tmp_path}/run"]
+    with together(tmp_path, 2, verb("train"), *mistake) as started:
+        said = finish(started, code=2)
+    assert "error: nowhere.tsv cannot be read" in said[0]
+    assert "process 1 ends with process 0." in said[1]
+    assert "Traceback" not in said[0] + said[1]
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        (("node:1", "2", ""), "need --process too"),
+        (("", "", "0"), "need --coordinator and --processes too"),
+        (("node", "2", "0"), "--coordinator=node is not HOST:PORT"),
+        (("node:http", "2", "0"), "is not HOST:PORT"),
+        (("node:99999", "2", "0"), "is not HOST:PORT"),
+        (("node:1", "two", "0"), "are numbers"),
+        (("node:1", "2", "2"), "choose one from 0 to 1"),
+        (("node:1", "0", "0"), "--process=0 of --processes=0"),
+    ],
+    ids=str,
+)
+def test_contradictory_flags_are_refused(flags, says):
+    with pytest.raises(UserError, match=says), processes.joined(*flags):
+        pass
+
+
+def test_contradictory_flags_are_one_sentence():
+    done = subprocess.run(
+        [sys.executable, "-m", "linkjax.train", "--config=configs/base.py:cpu", "--processes=2"],
+        cwd=ROOT, capture_output=True, text=True, timeout=100, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: several processes need --coordinator and --process too")
+    assert len(done.stderr.splitlines()) == 1
+
+
+SLURM = {"SLURM_JOB_ID": "7", "SLURM_NTASKS": "4", "SLURM_PROCID": "0", "SLURM_LOCALID": "0"}
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, None),
+        (SLURM, None),  # in a batch script or an allocation's shell
+        ({**SLURM, "SLURM_STEP_NODELIST": "n1", "SLURM_STEP_NUM_TASKS": "1"}, None),  # in a shell that is a step
+        (
+            {**SLURM, "SLURM_STEP_NODELIST": "n[1-4]", "SLURM_STEP_NUM_TASKS": "4"},
+            {"num_processes": 4, "cluster_detection_method": "slurm"},
+        ),
+        (
+            {"OMPI_COMM_WORLD_SIZE": "2", "OMPI_MCA_orte_hnp_uri": "4096.0;tcp://10.0.0.1:3"},
+            {"cluster_detection_method": "ompi"},
+        ),
+        ({"OMPI_COMM_WORLD_SIZE": "1"}, None),
+    ],
+    ids=str,
+)
+def test_only_what_was_started_together_is_joined_unasked(monkeypatch, environment, expected):
+    for name in list(os.environ):
+        if name.startswith(("SLURM_", "OMPI_")):
+            monkeypatch.delenv(name)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert processes._from_environment() == expected
+
+
+def test_an_mpirun_that_does_not_say_where_is_refused(monkeypatch):
+    monkeypatch.setenv("OMPI_COMM_WORLD_SIZE", "2")
+    monkeypatch.delenv("OMPI_MCA_orte_hnp_uri", raising=False)
+    with pytest.raises(UserError, match="mpirun started several processes"), processes.joined("", "", ""):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("mesh", "process_of_device", "expected"),
+    [
+        ({"data": 4}, [0, 0, 1, 1], [(0, 2), (1, 2)]),
+        ({"data": 4}, [1, 1, 0, 0], [(1, 2), (0, 2)]),
+        ({"data": 4}, [0, 1, 1, 0], [(0, 2), (1, 2)]),  # as on a torus: a process's rows lie apart
+        ({"tensor": 4}, [0, 0, 1, 1], [(0, 1), (0, 1)]),
+        ({"fsdp": 2, "tensor": 4}, [0, 0, 1, 1, 2, 2, 3, 3], [(0, 2), (0, 2), (1, 2), (1, 2)]),
+        ({"slice": 2, "sequence": 2}, [0, 1, 2, 3], [(0, 2), (0, 2), (1, 2), (1, 2)]),
+    ],
+    ids=str,
+)
+def test_processes_that_share_rows_read_the_same_block(mesh, process_of_device, expected):
+    shape = [mesh.get(axis, 1) for axis in sharding.AXES]
+    processes_of = np.array(process_of_device).reshape(shape)
+    assert [tuple(sharding._block_of(processes_of, process)) for process in range(len(expected))] == expected
+
+
+def test_rows_that_overlap_without_being_the_same_are_refused():
+    process_of_device = np.repeat([0, 1, 2], 4).reshape(1, 2, 1, 1, 6)
+    with pytest.raises(UserError, match=r"across the\s+borders of the 3 processes"):
+        sharding._block_of(process_of_device, 0)
+
+
+def test_one_process_is_the_first_and_gathers_itself():
+    assert processes.first()
+    assert processes.gather({"a": 1}) == [{"a": 1}]
+    assert processes.on_first(lambda: 3) == 3
+    assert sharding.row_block(sharding.make_mesh(sharding.MeshSettings(), jax.devices())) == (0, 1)
