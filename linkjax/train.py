@@ -310,7 +310,5 @@ def run(config: ml_collections.ConfigDict, workdir: str, coordinator: str, proce
 
 
 if __name__ == "__main__":
-    options = {
-        "workdir": ("", "folder of the run, continued if it holds an unfinished one; default runs/DATE-TIME")
-    } | OPTIONS
-    configs.main(run, __doc__, options, sys.argv)
+    options = {"workdir": ("", "folder of the run, continued if it holds an unfinished one; default runs/DATE-TIME")}
+    configs.main(run, __doc__, options | OPTIONS, sys.argv)

@@ -26,7 +26,7 @@ BATCHES = 3
 SETTINGS = StreamSettings(
     batch_size=16, sequence_length=64, virtual_shards=8, data_seed=0, link=LinkSettings(), steps=100
 )
-MODEL = ModelSettings(layers=1, width=32, heads=4, kv_heads=4, head_width=8, hidden=64)
+MODEL = ModelSettings(layers=1, width=32, heads=8, kv_heads=8, head_width=8, hidden=64)
 
 
 def digest(rows) -> str:
@@ -43,17 +43,19 @@ def make_trainer(prepared: Prepared, mesh: dict[str, int]) -> Trainer:
 
 
 def observe(prepared: Prepared, states: dict[int, str], mesh: dict[str, int]) -> dict:
-    """Hashes of the next global batches, the losses on them, and where the stream is after them."""
+    """Hashes of the next global batches, losses on them if `mesh` says train, and where the stream is after them."""
+    training = mesh.pop("train", False)
     trainer = make_trainer(prepared, mesh)
     block = row_block(trainer.mesh)
     everywhere = jax.jit(lambda rows: rows, out_shardings=NamedSharding(trainer.mesh, P()))
-    hashes, losses, state = [], [], trainer.initialise(0)
+    hashes, losses, state = [], [], trainer.initialise(0) if training else None
     with contextlib.closing(Stream(prepared, SETTINGS, states=states, host=block.index, hosts=block.count)) as stream:
         for _ in range(BATCHES):
             rows = trainer.place(next(stream))
             hashes.append(digest(jax.device_get(everywhere(rows))))
-            state, metrics = trainer.update(state, rows)
-            losses.append(float(metrics["loss"]))
+            if training:
+                state, metrics = trainer.update(state, rows)
+                losses.append(float(metrics["loss"]))
         parts = gather(list(stream.states.items()))
     states = {shard: where for part in parts for shard, where in part}
     return {"block": block, "hashes": hashes, "losses": losses, "states": states}

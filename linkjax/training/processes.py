@@ -23,14 +23,12 @@ from jax._src.distributed import global_state  # the store has no public name ye
 from linkjax.errors import UserError, errors_as_sentences
 
 OPTIONS = {
-    "coordinator": (
-        "",
-        "several processes: HOST:PORT of the first one, the same for all; Slurm and TPU pods need none",
-    ),
+    "coordinator": ("", "several processes: HOST:PORT of the first, the same for all; Slurm and TPU pods need none"),
     "processes": ("", "several processes: how many there are"),
     "process": ("", "several processes: which one this is, from 0"),
 }
 _FAILURE = "linkjax/failure"
+_PATIENCE = 300.0  # seconds that a process waits for the others to start
 _WATCHED_EVERY = 0.5  # seconds
 _LAST_WORDS = 10.0  # seconds that a failing process gives the others to hear of it
 _generation = itertools.count()
@@ -160,15 +158,23 @@ def _start(arguments: dict[str, Any]) -> bool:
         return False
     # JAX's own handler would take SIGTERM for a warning that somebody asks about, and nobody does.
     jax.config.update("jax_enable_preemption_service", False)
-    try:
-        jax.distributed.initialize(**arguments)
-    except (RuntimeError, ValueError, OSError) as error:
-        where = arguments.get("coordinator_address", "the coordinator")
-        raise UserError(
-            f"this process could not join the others at {where} ({str(error).splitlines()[0]}): start them all,"
-            " each with another --process, and see that the first one's port is free and can be reached."
-        ) from error
+    give_up = threading.Timer(_PATIENCE, _give_up, [arguments.get("coordinator_address", "their coordinator")])
+    give_up.daemon = True
+    give_up.start()
+    jax.distributed.initialize(**arguments, initialization_timeout=int(2 * _PATIENCE))
+    give_up.cancel()
     return True
+
+
+def _give_up(where: str) -> None:
+    """JAX would give up with a crash and a stack trace."""
+    print(
+        f"error: the other processes were not at {where} within {_PATIENCE:.0f} s: start them all, each with another"
+        " --process, and see that the first one's port is free and can be reached.",
+        file=sys.stderr,
+        flush=True,
+    )
+    os._exit(2)
 
 
 def _key(generation: int, process: int) -> str:
