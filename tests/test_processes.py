@@ -22,9 +22,9 @@ from linkjax.training.metrics import read_metrics
 from tests.global_batches import BATCHES, SETTINGS, digest, make_trainer
 
 ROOT = pathlib.Path(__file__).parent.parent
-DEVICES = 8  # of all processes together, as many as this one has
+DEVICES = 4  # of all processes together
 TIMES = ("tokens_per_second", "waiting_share")
-SIZES = {"world.subjects": 80, "steps": 30, "checkpoint_every": 5, "eval_every": 30}
+SIZES = {"world.subjects": 80, "steps": 24, "checkpoint_every": 4, "eval_every": 24, "model.layers": 1}
 
 
 @contextlib.contextmanager
@@ -98,11 +98,11 @@ def test_batches_and_losses_are_those_of_one_process_and_go_on_with_another_numb
             for one_sees in seen:
                 assert one_sees["hashes"] == hashes[part]
 
-    by_two = observed(tmp_path, 2, toy_folder, {}, {"data": 8}, {"tensor": 8, "data": 1, "train": True})
+    by_two = observed(tmp_path, 2, toy_folder, {}, {"data": 4}, {"tensor": 4, "data": 1, "train": True})
     check(by_two, slice(BATCHES), [[(0, 2), (1, 2)], [(0, 1), (0, 1)]])
     for seen in by_two:
         np.testing.assert_allclose(seen[1]["losses"], losses, rtol=2e-6)
-    meshes = [{"fsdp": 2, "data": 4}, {"tensor": 4, "data": 2}, {"sequence": 4, "tensor": 2, "data": 1}]
+    meshes = [{"fsdp": 2, "data": 2}, {"tensor": 2, "data": 2}, {"sequence": 2, "tensor": 2, "data": 1}]
     by_four = observed(tmp_path, 4, toy_folder, by_two[0][0]["states"], *meshes)
     pairs, all_the_same = [(0, 2), (0, 2), (1, 2), (1, 2)], [(0, 1)] * 4
     check(by_four, slice(BATCHES, None), [[(0, 4), (1, 4), (2, 4), (3, 4)], pairs, all_the_same])
@@ -129,7 +129,7 @@ def numbers(record):
 
 def test_killed_and_resumed_on_two_one_and_four_processes_it_is_the_same_run(tmp_path, toy_folder, whole_run):
     workdir = tmp_path / "run"
-    for count, until in [(2, 8), (1, 18)]:
+    for count, until in [(2, 6), (1, 14)]:
         with together(tmp_path, count, verb("train"), *arguments(toy_folder, workdir)) as started:
             deadline = time.time() + 120
             while len(read_metrics(workdir)) < until and time.time() < deadline:
@@ -138,7 +138,7 @@ def test_killed_and_resumed_on_two_one_and_four_processes_it_is_the_same_run(tmp
         assert until <= len(read_metrics(workdir)) < SIZES["steps"]
     with together(tmp_path, 4, verb("train"), *arguments(toy_folder, workdir)) as started:
         said = finish(started)
-    assert "going on from step 15 of 30" in said[0] or "going on from step 20 of 30" in said[0]
+    assert "going on from step 12 of 24" in said[0] or "going on from step 16 of 24" in said[0]
     assert "fact_accuracy" in said[0]
     assert not any("fact_accuracy" in text or "going on" in text for text in said[1:])
     whole, summary = whole_run
@@ -146,7 +146,7 @@ def test_killed_and_resumed_on_two_one_and_four_processes_it_is_the_same_run(tmp
         assert (workdir / name).is_file()
     assert len(list((workdir / "tensorboard").iterdir())) == 1
     expected, found = read_metrics(whole), read_metrics(workdir)
-    assert [record["step"] for record in found] == list(range(1, 31))
+    assert [record["step"] for record in found] == list(range(1, 25))
     for one, other in zip(expected, found, strict=True):
         assert numbers(other) == pytest.approx(numbers(one), rel=1e-4, abs=1e-6)  # the order of sums differs
     counts = [name for name in expected[-1] if name.partition("/")[0] in ("tokens", "source_bytes", "link", "passes")]
