@@ -3,8 +3,8 @@
     python -m linkjax.train --config=configs/local_text.py --config.english='en/*.txt' \\
         --config.target='sw/*.txt' --config.lexicon=en-sw.tsv --config.target_language=sw
 
-Plain text, one document a line (--config.document=file: a file), JSON lines or Parquet, compressed or not
-(docs/data.md). A small share of the documents is held out for bits per byte, or the files named by
+Plain text, one document a line (--config.document=file: a file), JSON lines, Parquet, TFRecord or TFDS, compressed or
+not (docs/data.md). A small share of the documents is held out for bits per byte, or the files named by
 --config.english_heldout and --config.target_heldout.
 A million weights and as many in the embeddings: 20 minutes on two CPU cores. For an accelerator take a copy
 with a model of `linkjax.model.sizes.SIZES`, a larger batch and more steps.

@@ -5,115 +5,17 @@ Imports TensorFlow; only `prepare`, `tasks/` and other SeqIO programs import it.
 
 import collections
 import dataclasses
-import difflib
-import functools
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-import numpy as np
 import seqio
 import tensorflow as tf
 
 from linkjax.data import sources
-from linkjax.data.documents import Document, document_id
+from linkjax.data.documents import Document
+from linkjax.data.steps import UINT64, LexicalSubstitution, MakeDocuments, RankingItems
 from linkjax.data.texts import FunctionTexts, Texts
 from linkjax.errors import UserError
-from linkjax.lexicon import Lexicon, ReadOptions, WordStatistics, read_lexicon
-from linkjax.substitution import LinkSettings, Substitution
-
-_UINT64 = (1 << 64) - 1
-_BATCH = 64  # documents, for one call from tf.data into Python
-
-
-@dataclasses.dataclass(frozen=True)
-class MakeDocuments:
-    """Offline preprocessor: text -> {'id', 'targets'}; the id is an int64 (bits of the unsigned one).
-
-    The text is in `column` of the examples, or is all that an example has.
-    """
-
-    component: str
-    language: str
-    column: str = "text"
-
-    def __call__(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
-        def identify(texts):
-            return np.array([document_id(self.component, text) for text in texts], np.uint64).view(np.int64)
-
-        def convert(texts):
-            identifiers = tf.numpy_function(identify, [texts], tf.int64, stateful=False)
-            return {"id": tf.ensure_shape(identifiers, [None]), "targets": texts}
-
-        batches = self._texts(dataset).batch(_BATCH)
-        return batches.map(convert, num_parallel_calls=tf.data.AUTOTUNE).unbatch()
-
-    def _texts(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
-        spec = dataset.element_spec
-        if isinstance(spec, Mapping):
-            if self.column not in spec:
-                close = difflib.get_close_matches(self.column, spec, n=1)
-                hint = f": did you mean '{close[0]}'?" if close else "."
-                raise UserError(f"{self.component} has no column '{self.column}' (it has: {', '.join(spec)}){hint}")
-            dataset, spec = dataset.map(lambda example: example[self.column]), spec[self.column]
-        if not isinstance(spec, tf.TensorSpec) or spec.dtype != tf.string or spec.shape.rank:
-            raise UserError(f"{self.component}: '{self.column}' is no text but {spec}: name the column of the text.")
-        return dataset
-
-
-@dataclasses.dataclass(frozen=True)
-class LexicalSubstitution:
-    """Online preprocessor: LINK on the 'targets' text of a document, keyed by its 'id'.
-
-    SeqIO repeats a data set before its online steps, so here every pass has the swaps of pass 0.
-
-    Attributes:
-      lexicons: target language -> path of a bilingual word list, or a function that returns one.
-      settings: of the intervention; a LinkJAX run takes its own from its config.
-      statistics: by language, of the lexicons' words; needed for `settings.scramble` only.
-      eligible_shares: by language, of the text's words; needed for `settings.ratio_of` words only.
-    """
-
-    lexicons: Mapping[str, str | Callable[[], str]]
-    settings: LinkSettings = LinkSettings()
-    statistics: Mapping[str, Mapping[str, WordStatistics]] | None = None
-    eligible_shares: Mapping[str, float] | None = None
-
-    def read(self) -> dict[str, Lexicon]:
-        """The lexicons, by language."""
-        paths = {language: path() if callable(path) else path for language, path in self.lexicons.items()}
-        return {language: read_lexicon(path, ReadOptions(language=language)) for language, path in paths.items()}
-
-    def __call__(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
-        lock = threading.Lock()  # tf.data calls from threads of its own
-
-        @functools.cache
-        def substitution():
-            return Substitution(self.read(), self.settings, self.statistics, self.eligible_shares)
-
-        def swap(identifier, text):
-            with lock:
-                return substitution()(int(identifier) & _UINT64, text.decode()).text.encode()
-
-        def convert(example):
-            text = tf.numpy_function(swap, [example["id"], example["targets"]], tf.string, stateful=False)
-            return {**example, "targets": tf.ensure_shape(text, [])}
-
-        return dataset.map(convert)
-
-
-@dataclasses.dataclass(frozen=True)
-class RankingItems:
-    """Offline preprocessor of an evaluation task: names its metric and passes the items on.
-
-    Items have: id, prompt, choices, answer (index), group (the score it counts in) and cluster (items of
-    one cluster are not independent).
-    """
-
-    metric: str
-    chance: float
-
-    def __call__(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
-        return dataset
+from linkjax.substitution import LinkSettings
 
 
 def add_text_task(
@@ -213,7 +115,7 @@ def documents(
     parts = [(shard, count)] if count > 1 or isinstance(task.source, sources.TextSource) else _one_by_one(task, split)
     for part in parts:
         for example in _offline(task, split, *part):
-            yield Document(int(example["id"]) & _UINT64, _text(task, example["targets"]))
+            yield Document(int(example["id"]) & UINT64, _text(task, example["targets"]))
 
 
 def ranking_items(task: seqio.Task) -> Iterator[dict]:
@@ -286,6 +188,7 @@ def _one_by_one(task: seqio.Task, split: str) -> list[tuple[int, int]]:
 
 
 def _offline(task: seqio.Task, split: str, shard: int = 0, count: int = 1) -> Iterator[dict]:
+    sources.raised.clear()
     part = seqio.ShardInfo(shard, count) if count > 1 else None
     dataset = task.preprocess_precache(task.source.get_dataset(split=split, shuffle=False, shard_info=part))
     try:
