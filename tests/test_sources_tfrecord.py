@@ -1,6 +1,7 @@
 """TFRecord files, and data sets that TFDS has prepared: the same documents, and a broken one a sentence."""
 
 import gzip
+import itertools
 import pathlib
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from linkjax.errors import UserError
 from linkjax.prepare import prepare
 from tasks.text_files import LocalText, find_files
 from tasks.tfds_text import tfds_parts
+from tasks.tfrecord_files import tfrecord_texts
 from tests.test_text_files import local_text_config
 
 TEXTS = [f"Mbwa {i} anaona paka – «karibu» na\nmaji 猫🐈 {'na ' * (i % 7)}." for i in range(300)]
@@ -103,6 +105,8 @@ def test_broken_records_are_named(tmp_path, record, says):
     write_records(tmp_path / "a.tfrecord", [*good[:70], record, *good[70:]])
     with pytest.raises(UserError, match=rf"a\.tfrecord, {says}"):
         read(tmp_path / "a.tfrecord")
+    with pytest.raises(UserError, match=rf"a\.tfrecord, {says}"):
+        list(tfrecord_texts(tmp_path / "a.tfrecord", "text", skip=60))
 
 
 def test_damage_is_found_by_checksum_and_named_with_the_good_records(tmp_path):
@@ -129,16 +133,10 @@ def test_damage_is_found_by_checksum_and_named_with_the_good_records(tmp_path):
 def test_the_good_records_are_given_before_the_sentence(tmp_path):
     path = write_texts(tmp_path / "a.tfrecord")
     path.write_bytes(path.read_bytes()[:-1])
-    found = []
+    texts = LocalText("t", (path,), (), "line", 0.0).documents("train")
+    assert [document.text for document in itertools.islice(texts, 299)] == TEXTS[:-1]
     with pytest.raises(UserError, match="after 299 good"):
-        found.extend(iter_texts(path, found))
-    assert found == TEXTS[:-1]
-
-
-def iter_texts(path, found):
-    for document in LocalText("t", (path,), (), "line", 0.0).documents("train"):
-        found.append(document.text)
-    return ()
+        next(texts)
 
 
 @pytest.mark.parametrize("damage", ["half", "end", "trailer", "plain", "flip"])
