@@ -12,12 +12,12 @@ from google.protobuf.message import DecodeError
 
 from linkjax.data.sources import reason
 from linkjax.errors import UserError
-from linkjax.files import open_bytes
+from linkjax.files import is_compressed, open_bytes
 from tasks.file_parts import checked, no_column
 
 _BATCH = 64  # records: a call into tf.data costs as much as several
-_FRAME_BYTES = 16  # length, its checksum, the record's checksum
-_BUFFER_BYTES = 1 << 20
+_LENGTH_BYTES, _HEAD_BYTES, _TAIL_BYTES = 8, 12, 4  # length, with its checksum, and the record's checksum
+_LARGEST_FILE = 1 << 42  # bytes; file systems refuse to go to places far beyond
 
 
 def tfrecord_texts(path: pathlib.Path, column: str, skip: int = 0, take: int | None = None) -> Iterator[str]:
@@ -43,18 +43,39 @@ def tfrecord_texts(path: pathlib.Path, column: str, skip: int = 0, take: int | N
 
 
 def _records(path: pathlib.Path, skip: int) -> Iterator[bytes]:
-    dataset = tf.data.TFRecordDataset(str(path), "GZIP" if path.suffix == ".gz" else "").skip(skip)
-    good, size = 0, 0
+    if is_compressed(path) and path.suffix != ".gz":
+        raise UserError(f"{path} is a TFRecord file compressed as {path.suffix}, but only .gz is read: decompress it.")
+    complete, what = _complete(path)
+    dataset = tf.data.TFRecordDataset(str(path), "GZIP" if path.suffix == ".gz" else "").take(complete).skip(skip)
+    good = skip
     try:
         for batch in dataset.batch(_BATCH).as_numpy_iterator():
-            for record in batch:
-                size += _FRAME_BYTES + len(record)
-                yield record
+            yield from batch
             good += len(batch)
     except tf.errors.OpError:
-        yield from _until_damage(path, dataset.skip(good), skip + good)
-    if not skip and (left := _size(path) - size):
-        raise _damaged(path, good, f"{left} bytes of a record that was cut off")
+        yield from _until_damage(path, dataset.skip(good - skip), good)
+    if what:
+        raise _damaged(path, complete, what)
+
+
+def _complete(path: pathlib.Path) -> tuple[int, str]:
+    """How many records are there in full, and what is wrong after them.
+
+    TensorFlow takes a file that ends within the length of a record for a whole one, and dies of a length that is
+    larger than the memory.
+    """
+    count = end = 0
+    try:
+        with open_bytes(path) as file:
+            while head := file.read(_HEAD_BYTES):
+                end += _HEAD_BYTES + int.from_bytes(head[:_LENGTH_BYTES], "little") + _TAIL_BYTES
+                tail = end - _TAIL_BYTES
+                if end > _LARGEST_FILE or file.seek(tail) != tail or len(file.read(_TAIL_BYTES)) < _TAIL_BYTES:
+                    return count, "the next one is cut off or its length is wrong"
+                count += 1
+    except UserError as error:
+        return count, getattr(error.__cause__, "strerror", None) or str(error.__cause__)
+    return count, ""
 
 
 def _until_damage(path: pathlib.Path, dataset: tf.data.Dataset, good: int) -> Iterator[bytes]:
@@ -65,14 +86,6 @@ def _until_damage(path: pathlib.Path, dataset: tf.data.Dataset, good: int) -> It
             good += 1
     except tf.errors.OpError as error:
         raise _damaged(path, good, reason(error)) from error
-
-
-def _size(path: pathlib.Path) -> int:
-    """Bytes of the records. TensorFlow takes a file that ends within the length of a record for a whole one."""
-    if path.suffix != ".gz":
-        return path.stat().st_size
-    with open_bytes(path) as file:
-        return sum(map(len, iter(lambda: file.read(_BUFFER_BYTES), b"")))
 
 
 def _damaged(path: pathlib.Path, good: int, what: str) -> UserError:

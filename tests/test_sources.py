@@ -4,6 +4,7 @@ import collections
 import functools
 import gzip
 import json
+import pickle
 import random
 import tracemalloc
 
@@ -320,7 +321,10 @@ def test_an_id_set_is_a_set(ids):
             assert found.add(identifier) == (identifier not in expected)
             expected.add(identifier)
             assert len(found) == len(expected)
-        assert all(identifier in found for identifier in ids)
+        sent = pickle.loads(pickle.dumps(found))
+        assert len(sent) == len(expected)
+        assert all(identifier in found and identifier in sent for identifier in ids)
+        assert not any(sent.add(identifier) for identifier in ids)
         assert [i for i in range(25) if i in found] == [i for i in range(25) if i in expected]
 
 

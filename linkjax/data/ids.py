@@ -35,6 +35,12 @@ class IdSet:
             self._merge()
         return True
 
+    def __getstate__(self):  # for other processes: a view cannot be sent
+        return np.asarray(self._sorted), self._recent
+
+    def __setstate__(self, state):
+        self._sorted, self._recent = memoryview(state[0]), state[1]
+
     def _merge(self) -> None:
         recent = np.fromiter(self._recent, np.uint64, len(self._recent))
         recent.sort()
