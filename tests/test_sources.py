@@ -269,6 +269,11 @@ def test_a_source_without_the_text_is_named(examples, says):
         read(seqio_side.add_text_task("t", source, language="en"))
 
 
+def test_the_splits_of_a_source_are_its_own():
+    with pytest.raises(UserError, match="task t names splits, but its source has its own"):
+        task_of(seqio.TextLineDataSource({"train": "a"}))
+
+
 def test_files_of_a_source_that_are_missing_or_cut_off_are_a_sentence(tmp_path):
     def task(pattern):
         description = {"text": tf.io.FixedLenFeature([], tf.string)}

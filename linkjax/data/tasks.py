@@ -42,7 +42,10 @@ def add_text_task(
       vocabulary: for plain SeqIO programs, bytes by default; `prepare` trains its own.
     """
     source = texts
-    if not isinstance(source, seqio.DataSource):
+    if isinstance(source, seqio.DataSource):
+        if splits:
+            raise UserError(f"task {name} names splits, but its source has its own: give them to the source.")
+    else:
         source = sources.TextSource(texts if isinstance(texts, Texts) else FunctionTexts(name, texts), splits)
     preprocessors = [MakeDocuments(name, language, column), seqio.CacheDatasetPlaceholder()]
     if lexicons:
