@@ -119,6 +119,8 @@ def test_damage_is_found_by_checksum_and_named_with_the_good_records(tmp_path):
         path.write_bytes(damaged)
         with pytest.raises(UserError, match=r"a\.tfrecord cannot be read after 200 good records \(\w.*\): fetch"):
             read(path)
+        with pytest.raises(UserError, match="after 200 good records"):
+            list(tfrecord_texts(path, "text", skip=90))
     for cut in (1, 11, 12, size - 1):
         path.write_bytes(whole[: 130 * size + cut])
         with pytest.raises(UserError, match=r"a\.tfrecord cannot be read after 130 good records \(.*cut off.*\)"):
