@@ -28,14 +28,15 @@ SIZES = {"world.subjects": 80, "steps": 24, "checkpoint_every": 4, "eval_every":
 
 
 @contextlib.contextmanager
-def together(folder, count, command, *arguments):
+def together(folder, count, command, *arguments, environment=lambda port, count, index: {}):
     """Starts `count` processes of `command`, and leaves none behind.
 
     Yields (process, path of what it says) of each.
     """
     with socket.socket() as free:
         free.bind(("localhost", 0))
-        where = f"localhost:{free.getsockname()[1]}"
+        port = free.getsockname()[1]
+    where = f"localhost:{port}"
     flags = f"--xla_force_host_platform_device_count={DEVICES // count} --xla_llvm_disable_expensive_passes=true"
     started = []
     try:
@@ -44,7 +45,8 @@ def together(folder, count, command, *arguments):
             with said.open("w") as file:
                 process = subprocess.Popen(
                     [sys.executable, *map(str, command(where, count, index)), *map(str, arguments)], cwd=ROOT,
-                    env={**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags, "PYTHONPATH": str(ROOT)},
+                    env={**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags, "PYTHONPATH": str(ROOT),
+                         **environment(port, count, index)},
                     stdout=file, stderr=subprocess.STDOUT,
                 )  # fmt: skip
             started.append((process, said))
@@ -197,14 +199,21 @@ def test_contradictory_flags_are_refused(flags, says):
         pass
 
 
-def test_contradictory_flags_are_one_sentence():
+@pytest.mark.parametrize(
+    ("flag", "environment", "says"),
+    [
+        ("--processes=2", {}, "error: several processes need --coordinator and --process too"),
+        ("--processes=", {"SLURM_STEP_NUM_TASKS": "2"}, "error: this process could not join the others"),
+    ],
+)
+def test_what_cannot_be_joined_is_a_sentence(flag, environment, says):
     done = subprocess.run(
-        [sys.executable, "-m", "linkjax.train", "--config=configs/base.py:cpu", "--processes=2"],
-        cwd=ROOT, capture_output=True, text=True, timeout=100, check=False,
+        [sys.executable, "-m", "linkjax.train", "--config=configs/base.py:cpu", flag],
+        cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, timeout=100, check=False,
     )  # fmt: skip
     assert done.returncode == 2
-    assert done.stderr.startswith("error: several processes need --coordinator and --process too")
-    assert len(done.stderr.splitlines()) == 1
+    assert done.stderr.splitlines()[-1].startswith(says)
+    assert "Traceback" not in done.stderr
 
 
 def test_waiting_for_processes_that_do_not_come_ends_with_a_sentence():
@@ -251,6 +260,35 @@ def test_only_what_was_started_together_is_joined_unasked(monkeypatch, environme
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert processes._from_environment() == expected
+
+
+def slurm(port, count, index):
+    return {
+        "SLURM_JOB_ID": "7", "SLURM_STEP_NODELIST": "localhost", "SLURM_NTASKS": str(count),
+        "SLURM_STEP_NUM_TASKS": str(count), "SLURM_PROCID": str(index), "SLURM_LOCALID": str(index),
+        "JAX_COORDINATOR_PORT": str(port),
+    }  # fmt: skip
+
+
+def open_mpi(port, count, index):
+    return {
+        "OMPI_MCA_orte_hnp_uri": "4096.0;tcp://127.0.0.1:1", "OMPI_COMM_WORLD_SIZE": str(count),
+        "OMPI_COMM_WORLD_RANK": str(index), "OMPI_COMM_WORLD_LOCAL_RANK": str(index),
+        "JAX_COORDINATOR_PORT": str(port),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("launcher", [slurm, open_mpi])
+def test_processes_of_a_launcher_find_each_other(tmp_path, launcher):
+    program = """
+from linkjax.training.processes import gather, joined
+with joined("", "", ""):
+    import jax
+    print(gather(jax.process_index()), jax.device_count())
+"""
+    with together(tmp_path, 2, lambda *_: ["-c", program], environment=launcher) as started:
+        said = finish(started)
+    assert all(f"[0, 1] {DEVICES}" in text for text in said), said
 
 
 def test_an_mpirun_that_does_not_say_where_is_refused(monkeypatch):

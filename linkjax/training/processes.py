@@ -161,8 +161,15 @@ def _start(arguments: dict[str, Any]) -> bool:
     give_up = threading.Timer(_PATIENCE, _give_up, [arguments.get("coordinator_address", "their coordinator")])
     give_up.daemon = True
     give_up.start()
-    jax.distributed.initialize(**arguments, initialization_timeout=int(2 * _PATIENCE))
-    give_up.cancel()
+    try:
+        jax.distributed.initialize(**arguments, initialization_timeout=int(2 * _PATIENCE))
+    except (KeyError, ValueError, RuntimeError) as error:
+        what = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise UserError(
+            f"this process could not join the others ({what}): name them with --coordinator, --processes and --process."
+        ) from error
+    finally:
+        give_up.cancel()
     return True
 
 
