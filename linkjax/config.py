@@ -41,8 +41,11 @@ class RunSettings:
     evaluations: str = setting("", "SeqIO evaluation tasks to rank, separated by commas")
     lexicon: str = setting("", "bilingual word list, '{language}' in it for several; empty = the task's own")
     packing: str = setting("best_fit", "best_fit: only documents longer than a row are cut; concatenate: no padding")
+    most_segments: int = setting(0, "documents in a row at most; 0 = no limit; cudnn attention likes one, as 64")
     virtual_shards: int = setting(8, "independent streams the data is cut into; must divide the batch size")
     workers: int = setting(1, "processes that read, swap, tokenize and pack; 0 = in the training process")
+    microbatches: int = setting(1, "parts of the batch that go through the model in turn, to save memory")
+    loss_chunks: int = setting(0, "parts of a device's tokens whose logits are held in turn; 0 = by size")
     eval_every: int = setting(100, "steps between evaluations; the last step is always evaluated")
     checkpoint_every: int = setting(250, "steps between checkpoints; the last step is always kept")
     keep_checkpoints: int = setting(2, "newest checkpoints that are kept")
@@ -54,12 +57,14 @@ class RunSettings:
 
     def __post_init__(self):
         for name in ("steps", "batch_size", "sequence_length", "virtual_shards", "eval_every", "checkpoint_every",
-                     "keep_checkpoints"):  # fmt: skip
+                     "keep_checkpoints", "microbatches"):  # fmt: skip
             if getattr(self, name) < 1:
                 raise UserError(f"{name} is {getattr(self, name)}: choose 1 or more.")
-        for name in ("seed", "data_seed", "workers"):
+        for name in ("seed", "data_seed", "workers", "most_segments", "loss_chunks"):
             if not 0 <= getattr(self, name) < 2**31:
                 raise UserError(f"{name} is {getattr(self, name)}: choose 0 or more, below 2^31.")
+        if self.batch_size % self.microbatches:
+            raise UserError(f"microbatches {self.microbatches} does not divide batch_size {self.batch_size}.")
         if self.packing not in PACKINGS:
             raise UserError(f"packing is '{self.packing}': choose {' or '.join(PACKINGS)}.")
         if self.batch_size % self.virtual_shards:
@@ -67,6 +72,11 @@ class RunSettings:
                 f"batch_size {self.batch_size} is not a multiple of virtual_shards {self.virtual_shards}:"
                 " change one of them."
             )
+
+    @property
+    def rows_at_once(self) -> int:
+        """Rows that go through the model together."""
+        return self.batch_size // self.microbatches
 
 
 _HELP: dict[str, str] = {}  # dotted key -> what it means, of all configs built in this process

@@ -33,8 +33,8 @@ def _evaluate(checkpoint: str, data: str, tasks: str, out: str) -> None:
     for name in names:
         if name not in known:
             raise UserError(f"'{name}' is not in {prepared.folder}; it has: {', '.join(sorted(known)) or 'no tasks'}.")
-    rows_divide(model.trainer.mesh, model.settings.batch_size, model.settings.sequence_length)
-    suite = Suite(prepared, model.settings.sequence_length, model.settings.batch_size, names, model.tokenizer)
+    rows_divide(model.trainer.mesh, model.settings.rows_at_once, model.settings.sequence_length)
+    suite = Suite.of(model.settings, prepared, tasks=names, tokenizer=model.tokenizer)
     metrics, items = suite.run(model.trainer.scorer(model.params))
     if not first():
         return

@@ -35,7 +35,9 @@ from linkjax.training.processes import OPTIONS, first, gather, joined, on_first,
 from linkjax.training.sharding import make_mesh, row_block, rows_divide
 from linkjax.training.step import Trainer
 
-_MAY_CHANGE = ("workers", "keep_checkpoints", "checkpoint_every", "data", "mesh")  # without changing the training
+# Without changing the training but for rounding.
+_MAY_CHANGE = ("workers", "keep_checkpoints", "checkpoint_every", "data", "mesh", "microbatches", "loss_chunks",
+               "model.attention", "model.remat")  # fmt: skip
 _RECENT_STEPS = 50  # that the losses of summary.json are the mean of
 
 
@@ -44,7 +46,7 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> dict[str,
     ### Settings and folders
     settings = configs.run_settings(config)
     mesh = make_mesh(settings.mesh)
-    rows_divide(mesh, settings.batch_size, settings.sequence_length)
+    rows_divide(mesh, settings.rows_at_once, settings.sequence_length)
     block = row_block(mesh)
     if settings.virtual_shards % block.count:
         raise UserError(
@@ -59,18 +61,11 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> dict[str,
     ### Data, model, checkpoint
     prepared = Prepared(folder)
     configs.check_prepared_so(config, prepared)
-    trainer = Trainer(
-        settings.model,
-        settings.optimizer,
-        mesh,
-        len(prepared.tokenizer),
-        len(prepared.components),
-        settings.steps,
-    )
+    trainer = Trainer.of(settings, mesh, len(prepared.tokenizer), len(prepared.components))
     stream_settings = StreamSettings.of(settings)
     if first():
         _warn_of_repetition(prepared, stream_settings)
-    suite = Suite(prepared, settings.sequence_length, settings.batch_size)
+    suite = Suite.of(settings, prepared)
     checkpoints = Checkpoints(workdir / "checkpoints", settings.keep_checkpoints)
     restored = checkpoints.restore_newest(trainer.abstract)
     if restored:
@@ -188,7 +183,7 @@ def _check_unchanged(config: ml_collections.ConfigDict, workdir: pathlib.Path) -
     changed = {
         key: values
         for key, values in configs.differences(configs.from_json(path), config).items()
-        if key.partition(".")[0] not in _MAY_CHANGE
+        if not {key, key.partition(".")[0]} & set(_MAY_CHANGE)
     }
     if changed:
         raise UserError(

@@ -44,6 +44,7 @@ class StreamSettings:
     rates: str = ""  # of tokens, in place of the mixture's from points of the run on
     most_passes: str = ""  # over a component's documents
     packing: str = "best_fit"  # a key of `rows.PACKINGS`
+    most_segments: int = 0  # in a row
 
     @classmethod
     def of(cls, run: Any) -> "StreamSettings":
@@ -81,7 +82,7 @@ def shard_rows(
         expected = max(tokens * len(documents[index]) / component["tokens"], 1.0)
         limit = limits.get(component["name"], 0.0)
         stretches = Stretches(order, encoders[index], settings.sequence_length, expected, limit)
-        components.append(PACKINGS[settings.packing](stretches, index))
+        components.append(PACKINGS[settings.packing](stretches, index, settings.most_segments))
     phase = shard / settings.virtual_shards
     return TokenMixture(components, rates, settings.sequence_length, phase, settings.shard_tokens)
 

@@ -174,7 +174,8 @@ class PackedRows(grain.IterDataset):
     Beside a row's fields: "counts", what was read for it (`COUNTS`; a cut document counts in its first row).
     """
 
-    def __init__(self, stretches: Stretches, component: int):
+    def __init__(self, stretches: Stretches, component: int, most_segments: int = 0):
+        """Args: `most_segments` of a row, 0 = no limit."""
         self._component = component
         length = stretches.length
         super().__init__(
@@ -187,6 +188,7 @@ class PackedRows(grain.IterDataset):
                     "swapped": length,
                 },
                 num_packing_bins=_PACKED_TOGETHER,
+                max_sequences_per_bin=most_segments or None,
                 meta_features=("tokens", "loss_weights", "swapped", "counts"),
             )
         )
@@ -226,23 +228,25 @@ class ConcatenatedRows(grain.IterDataset):
     The fields are those of `PackedRows`. The rest of a cut document is a segment of its own in the next row.
     """
 
-    def __init__(self, stretches: Stretches, component: int):
+    def __init__(self, stretches: Stretches, component: int, most_segments: int = 0):
+        """Args: `most_segments` of a row, which has padding where it would have more; 0 = no limit."""
         super().__init__(stretches)
         self._length, self._component = stretches.length, component
+        self._most_segments = most_segments or stretches.length
 
     def __iter__(self) -> grain.DatasetIterator:
-        return _ConcatenatedRowsIterator(iter(self._parent), self._length, self._component)
+        return _ConcatenatedRowsIterator(iter(self._parent), self._length, self._component, self._most_segments)
 
 
 class _ConcatenatedRowsIterator(grain.DatasetIterator):
-    def __init__(self, stretches: _StretchesIterator, length: int, component: int):
+    def __init__(self, stretches: _StretchesIterator, length: int, component: int, most_segments: int):
         super().__init__(stretches)
-        self._length, self._component = length, component
+        self._length, self._component, self._most_segments = length, component, most_segments
 
     def __next__(self) -> dict[str, np.ndarray]:
         stretches: list[dict[str, np.ndarray]] = []
         sizes: list[int] = []
-        while sum(sizes) < self._length:
+        while sum(sizes) < self._length and len(sizes) < self._most_segments:
             try:
                 stretches.append(self._parent.take(self._length - sum(sizes)))
             except StopIteration:

@@ -17,7 +17,9 @@ class Ranking:
     text; where a token spans both, it is scored.
     """
 
-    def __init__(self, items: Sequence[dict], tokenizer: Tokenizer, length: int, rows_per_batch: int):
+    def __init__(
+        self, items: Sequence[dict], tokenizer: Tokenizer, length: int, rows_per_batch: int, most_segments: int = 0
+    ):
         self.items = items
         self._sizes = [len(item["choices"]) for item in items]
         sequences = []
@@ -32,7 +34,7 @@ class Ranking:
                         f"evaluation item {item['id']} has {len(ids)} tokens, more than sequence_length {length}."
                     )
                 sequences.append((ids, given))
-        self._packed = PackedSequences(sequences, length, rows_per_batch)
+        self._packed = PackedSequences(sequences, length, rows_per_batch, most_segments)
 
     def score(self, score_rows: ScoreRows) -> list[dict]:
         """One record per item: id, group, cluster, correct, open (see `judge`)."""

@@ -16,13 +16,20 @@ ScoreRows = Callable[[dict[str, np.ndarray]], tuple[np.ndarray, np.ndarray]]
 class PackedSequences:
     """Token sequences laid out in rows once, to be scored by many checkpoints."""
 
-    def __init__(self, sequences: Sequence[tuple[Sequence[int], int]], length: int, rows_per_batch: int):
+    def __init__(
+        self,
+        sequences: Sequence[tuple[Sequence[int], int]],
+        length: int,
+        rows_per_batch: int,
+        most_segments: int = 0,
+    ):
         """Args:
         sequences: (ids, number of ids at the start that are given and not scored). Ids past `length` go
           on in the next segment without what came before; of a scored one-piece continuation nothing is
           lost if the caller keeps sequences to `length`.
         length: tokens of a row.
         rows_per_batch: rows scored at once.
+        most_segments: sequences in a row; 0 = no limit.
         """
         self._rows_per_batch = rows_per_batch
         pieces = [
@@ -32,7 +39,7 @@ class PackedSequences:
         ]
         places, row, used, segment = [], 0, 0, 0
         for _, _, start, end, _ in pieces:
-            if used + end - start > length:
+            if used + end - start > length or segment == (most_segments or length):
                 row, used, segment = row + 1, 0, 0
             segment += 1
             places.append((row, used, segment))

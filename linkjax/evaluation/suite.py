@@ -1,6 +1,7 @@
 """Everything that is measured of a checkpoint, built once from a prepared folder."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -20,12 +21,14 @@ class Suite:
         rows_per_batch: int,
         tasks: Sequence[str] | None = None,
         tokenizer: Tokenizer | None = None,
+        most_segments: int = 0,
     ):
         """Args: `tasks` to rank, by default all of the folder's; the model's `tokenizer`, by default the folder's."""
         tokenizer = tokenizer or prepared.tokenizer
         self._metrics = {task["name"]: task["metric"] for task in prepared.manifest["evaluations"]}
         names = self._metrics if tasks is None else tasks
-        self._rankings = {name: Ranking(prepared.items(name), tokenizer, length, rows_per_batch) for name in names}
+        shape = length, rows_per_batch, most_segments
+        self._rankings = {name: Ranking(prepared.items(name), tokenizer, *shape) for name in names}
         self._texts: dict[str, tuple[PackedSequences, int]] = {}
         for language in prepared.languages:
             texts = [
@@ -37,7 +40,12 @@ class Suite:
             if texts:
                 sequences = [(tokenizer.encode(text), 0) for text in texts]
                 size = sum(len(text.encode()) for text in texts)
-                self._texts[language] = PackedSequences(sequences, length, rows_per_batch), size
+                self._texts[language] = PackedSequences(sequences, *shape), size
+
+    @classmethod
+    def of(cls, run: Any, prepared: Prepared, **others: Any) -> "Suite":
+        """In rows of the shape that a run trains on."""
+        return cls(prepared, run.sequence_length, run.rows_at_once, most_segments=run.most_segments, **others)
 
     def run(self, score_rows: ScoreRows) -> tuple[dict[str, float], list[dict]]:
         """Metrics, and one record per ranked item.

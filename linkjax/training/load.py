@@ -40,14 +40,7 @@ def load(checkpoint: str, mesh: MeshSettings = MeshSettings()) -> Loaded:
         raise UserError(f"'{run}' has no checkpoint of step {step}, only of {', '.join(map(str, steps))}.")
     record = checkpoints.read_run(step)
     settings = configs.run_settings(configs.from_dict(record["config"]))
-    trainer = Trainer(
-        settings.model,
-        settings.optimizer,
-        make_mesh(mesh),
-        record["vocabulary_size"],
-        len(record["components"]),
-        settings.steps,
-    )
+    trainer = Trainer.of(settings, make_mesh(mesh), record["vocabulary_size"], len(record["components"]))
     restored = checkpoints.restore(step, trainer.abstract, weights_only=True)
     tokenizer = Tokenizer.load(checkpoints.folder / str(step) / "tokenizer.model")
     return Loaded(trainer, restored.params, tokenizer, settings, pathlib.Path(run), step)

@@ -47,6 +47,12 @@ class Trainer:
     loss_chunks: int = 0
     most_segments: int = 0
 
+    @classmethod
+    def of(cls, run: Any, mesh: Mesh, vocabulary: int, components: int) -> "Trainer":
+        """That of a run's settings."""
+        same = {name: getattr(run, name) for name in ("steps", "microbatches", "loss_chunks", "most_segments")}
+        return cls(run.model, run.optimizer, mesh, vocabulary, components, **same)
+
     def initialise(self, seed: int) -> State:
         """A fresh state, made in place: no device or host ever holds more than its part."""
 
@@ -202,6 +208,7 @@ class Trainer:
             return gradients, report
 
         count = self.microbatches
+        sharding.rows_divide(self.mesh, len(rows["tokens_BxL"]) // count, rows["tokens_BxL"].shape[1])
         if count == 1:
             return gradients_of(rows)
 
