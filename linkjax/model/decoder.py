@@ -76,10 +76,12 @@ class Layout:
     Attributes:
       constrain: lays out an activation.
       attend: see `attention`.
+      unroll: blocks that are compiled one after the other in the loop over blocks.
     """
 
     constrain: Constrain = lambda x, axes: x
     attend: Attend = attend
+    unroll: int = 1
 
 
 class Decoder(nnx.Module):
@@ -114,7 +116,9 @@ class Decoder(nnx.Module):
 
         policy = REMAT[self.settings.remat]
         run = nnx.remat(run, policy=policy) if policy else run
-        x_BxLxD = nnx.scan(run, in_axes=(0, nnx.Carry), out_axes=nnx.Carry)(self.blocks, x_BxLxD)
+        x_BxLxD = nnx.scan(run, in_axes=(0, nnx.Carry), out_axes=nnx.Carry, unroll=self.layout.unroll)(
+            self.blocks, x_BxLxD
+        )
         return rms_norm(x_BxLxD, self.norm_D[...], self.settings.norm_epsilon)
 
     @property
