@@ -157,6 +157,11 @@ def to_json(config: ml_collections.ConfigDict) -> str:
     return json.dumps(config.to_dict(), indent=2, sort_keys=True) + "\n"
 
 
+def from_text(text: str) -> ml_collections.ConfigDict:
+    """A config as `to_json` gave it."""
+    return from_dict(json.loads(text))
+
+
 def from_json(path: pathlib.Path) -> ml_collections.ConfigDict:
     """A config as `to_json` wrote it. Data only: nothing in it is run."""
     try:

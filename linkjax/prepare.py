@@ -3,199 +3,195 @@
     python -m linkjax.prepare --config=configs/base.py --out=prepared/toy
 
 `train` runs this by itself where its prepared folder is missing. The folder can then be carried to any
-machine: training on it needs neither TensorFlow nor SeqIO.
+machine: training on it needs neither TensorFlow nor SeqIO. After a kill or Ctrl-C the same command goes on.
+
+Large corpora: --processes=8, or over Apache Beam with --runner=DirectRunner or any other (docs/data.md); then --out is
+on a file system that all workers see.
 
     python -m linkjax.prepare export --config=configs/base.py --config.data=prepared/toy --out=swapped
 
 writes the text of a prepared folder with its words swapped, for any other trainer.
 """
 
-import collections
-import contextlib
-import importlib
-import itertools
 import json
-import os
 import pathlib
 import shutil
+import signal
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import ml_collections
-from tqdm import tqdm
 
 from linkjax import __version__
 from linkjax import config as configs
-from linkjax.data import documents as documents_on_disk
 from linkjax.data import prepared
 from linkjax.data.cutting import at_least
-from linkjax.data.documents import Document
 from linkjax.data.tokenizer import Tokenizer, train_tokenizer
 from linkjax.errors import UserError
-from linkjax.evaluation.byte_ngram import trigram_bits_per_byte
 from linkjax.files import fingerprint
-from linkjax.lexicon import Lexicon, ReadOptions, WordStatistics, read_lexicon, write_lexicon
+from linkjax.lexicon import Lexicon, ReadOptions, read_lexicon, write_lexicon
 from linkjax.lexicon.lint import lint
-from linkjax.substitution import WORD, LinkSettings, Substitution
+from linkjax.preparation.corpus import Corpus, read_corpora
+from linkjax.preparation.partial import FOLDER, whole_or_not_at_all
+from linkjax.preparation.registered import Registered
+from linkjax.preparation.runners import Runner, RunnerSettings, shown
+from linkjax.preparation.statistics import spread, summed, word_statistics, yardstick
+from linkjax.preparation.units import Counting, Job
+from linkjax.preparation.work import digest
+from linkjax.substitution import LinkSettings, Substitution
 from linkjax.substitution.word_lists import read_word_list
 
-_HELDOUT_BYTES = 1_000_000  # of a component, so that evaluating as it goes stays cheap
 
+def prepare(
+    config: ml_collections.ConfigDict,
+    out: pathlib.Path,
+    runner: RunnerSettings = RunnerSettings(),
+    cache_dirs: Sequence[str] = (),
+) -> None:
+    """Writes the prepared folder `out`: whole, or not at all. Goes on where an earlier one was stopped.
 
-def prepare(config: ml_collections.ConfigDict, out: pathlib.Path) -> None:
-    """Writes the prepared folder `out`: whole, or not at all.
+    Args:
+      config: of a run.
+      out: does not exist.
+      runner: who does the work.
+      cache_dirs: folders in which `seqio_cache_tasks` has cached tasks; those are read from there.
 
     Raises:
       UserError: `out` exists, a corpus is missing or empty, the lexicon is unusable, or a task cannot be
         run without TensorFlow.
     """
-    settings = configs.run_settings(config)
     if out.exists():
         raise UserError(f"{out} exists already: remove it or choose another --out.")
-    tasks, rates, evaluations = _register(config, settings)
-    with _whole_or_not_at_all(out) as partial:
-        for name in ("documents", "heldout", "evaluation", "lexicons", "statistics", "words"):
-            (partial / name).mkdir()
-        manifest = _fill(partial, config, settings, tasks, rates, evaluations)
-        (partial / prepared.MANIFEST).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
+    configs.run_settings(config)
+    with whole_or_not_at_all(out) as partial:
+        job = Job(configs.to_json(config), partial.absolute(), tuple(cache_dirs))
+        job.work.clear_unfinished()
+        registered = job.register()
+        with Runner(job, runner, registered) as workers:
+            _fill(config, job, registered, workers)
 
 
-@contextlib.contextmanager
-def _whole_or_not_at_all(out: pathlib.Path) -> Iterator[pathlib.Path]:
-    """A folder beside `out` to fill, renamed to it at the end; nothing is left where that is not reached."""
-    created = [folder for folder in out.parents if not folder.exists()]
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{out.parent} cannot be made: {error.strerror}.") from error
-    for left in out.parent.glob(f".{out.name}.partial-*"):  # by processes that were killed
-        if not pathlib.Path(f"/proc/{left.name.rpartition('-')[2]}").exists():
-            shutil.rmtree(left, ignore_errors=True)
-    partial = out.with_name(f".{out.name}.partial-{os.getpid()}")
-    try:
-        partial.mkdir()
-        yield partial
-        try:
-            partial.rename(out)
-        except OSError as error:
-            raise UserError(f"{out} has been made by another process meanwhile: use that one.") from error
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        for folder in created:
-            with contextlib.suppress(OSError):  # somebody else has put something there
-                folder.rmdir()
-        raise
+def _fill(config: ml_collections.ConfigDict, job: Job, registered: Registered, runner: Runner) -> None:
+    from linkjax.data import tasks as seqio_side  # TensorFlow, which is known to be there by now
 
-
-def _register(config, settings):
-    """Imports the task module, lets it read the config, and looks up the mixture's tasks."""
-    # Text only: TensorFlow shall neither take a GPU nor talk of its absence.
-    os.environ |= {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    try:
-        with _without_chatter():
-            import seqio  # costs seconds: not at the top, so that --help and errors come at once
-    except ModuleNotFoundError as error:
-        raise UserError(
-            "preparing data needs SeqIO: pip install 'linkjax[seqio]', or train on a folder prepared elsewhere."
-        ) from error
-    try:
-        module = importlib.import_module(settings.task_module)
-    except (ModuleNotFoundError, TypeError, ValueError) as error:
-        if not isinstance(error, ModuleNotFoundError) or (error.name and settings.task_module.startswith(error.name)):
-            raise UserError(
-                f"task_module '{settings.task_module}' is not a Python module that can be found."
-            ) from error
-        raise
-    if hasattr(module, "configure"):
-        module.configure(config)
-    evaluations = list(filter(None, settings.evaluations.split(",")))
-    for name in (settings.mixture, *evaluations):
-        if name not in {*seqio.TaskRegistry.names(), *seqio.MixtureRegistry.names()}:
-            raise UserError(f"'{name}' is no task or mixture that {settings.task_module} registers.")
-    mixture = seqio.get_mixture_or_task(settings.mixture)
-    tasks = list(seqio.get_subtasks(mixture))
-    weights = {task.name: mixture.get_rate(task) if hasattr(mixture, "get_rate") else 1.0 for task in tasks}
-    rates = {name: weight / sum(weights.values()) for name, weight in weights.items()}
-    return tasks, rates, [seqio.get_mixture_or_task(name) for name in evaluations]
-
-
-def _fill(folder: pathlib.Path, config, settings, tasks, rates, evaluations) -> dict:
-    from linkjax.data import tasks as seqio_side
-
-    substitutions = {task.name: seqio_side.online_steps(task) for task in tasks}
-    lexicons = _lexicons(settings, substitutions)
-    components = []
-    for task in tasks:
-        about = seqio_side.component_of(task)
-        files = documents_on_disk.write_documents(
-            _progress(seqio_side.documents(task, "train"), f"reading {task.name}"),
-            folder / "documents",
-            task.name,
-        )
-        if not files:
-            raise UserError(f"the corpus of '{task.name}' has no documents: check its files.")
-        heldout = list(seqio_side.documents(task, "heldout")) if "heldout" in task.source.splits else []
-        heldout = list(_at_most(heldout, _HELDOUT_BYTES))
-        prepared.write_jsonl((document._asdict() for document in heldout), folder / "heldout" / f"{task.name}.jsonl")
-        operations = [{"operation": "lexical_substitution"} for _ in substitutions[task.name]]
-        components.append(
-            {
-                "name": task.name,
-                "language": about.language,
-                "rate": rates[task.name],
-                "files": files,
-                "operations": [*operations, {"operation": "tokenize"}, {"operation": "append_eos"}],
-            }
-        )
-    corpora = {
-        component["name"]: documents_on_disk.Documents(
-            {folder / "documents" / name: count for name, count in component["files"].items()}
-        )
-        for component in components
-    }
+    settings = configs.run_settings(config)
+    folder = job.partial / FOLDER
+    for name in ("documents", "heldout", "evaluation", "lexicons", "statistics", "words"):
+        (folder / name).mkdir()
+    substitutions = {task.name: seqio_side.online_steps(task) for task in registered.tasks}
     swapped = {name for name, steps in substitutions.items() if steps}
-    tokenizer = _tokenizer(folder, settings, corpora, lexicons, swapped)
-    for component in components:
-        name = component["name"]
-        heldout = prepared.read_jsonl(folder / "heldout" / f"{name}.jsonl")
-        texts = [record["text"] for record in heldout]
-        component |= _counts(_progress(corpora[name], f"counting {name}"), tokenizer)
-        at_least(corpora[name], settings.virtual_shards, name)
-        component["heldout"] = {
-            "documents": len(texts),
-            "bytes": sum(len(text.encode()) for text in texts),
-            "byte_trigram_bits_per_byte": _yardstick(corpora[name], texts),
-        }
+    languages = {task.name: seqio_side.component_of(task).language for task in registered.tasks}
+    lexicons = _lexicons(settings, substitutions)
     for language, lexicon in lexicons.items():
         write_lexicon(lexicon, folder / f"lexicons/{language}.tsv")
-        english = [corpora[name] for name in sorted(swapped)]
-        target = [corpora[component["name"]] for component in components if component["language"] == language]
+    ### Documents
+    corpora = read_corpora(config, job, runner, registered.tasks)
+    for name, corpus in corpora.items():
+        records = (one._asdict() for one in corpus.heldout)
+        prepared.write_jsonl(records, folder / "heldout" / f"{name}.jsonl")
+    ### Tokenizer and counts
+    tokenizer = _tokenizer(job, settings, corpora, lexicons, swapped)
+    counts = _count(job, runner, corpora, lexicons, swapped, languages)
+    components = []
+    for name, corpus in corpora.items():
+        at_least(corpus.documents, settings.virtual_shards, name)
+        operations = [{"operation": "lexical_substitution"} for _ in substitutions[name]]
+        texts = [one.text for one in corpus.heldout]
+        components.append(
+            {
+                "name": name,
+                "language": languages[name],
+                "rate": registered.rates[name],
+                "files": {path.name: count for path, count in corpus.files.items()},
+                "operations": [*operations, {"operation": "tokenize"}, {"operation": "append_eos"}],
+                "documents": len(corpus.documents),
+                "bytes": corpus.bytes,
+                "tokens": sum(record["tokens"] for record in counts[name]),
+                "heldout": {
+                    "documents": len(texts),
+                    "bytes": sum(len(text.encode()) for text in texts),
+                    "byte_trigram_bits_per_byte": yardstick(corpus.documents, corpus.bytes, texts),
+                },
+            }
+        )
+    for language, lexicon in lexicons.items():
+        english = summed(record["entries"][language] for name in sorted(swapped) for record in counts[name])
+        mine = [name for name in corpora if languages[name] == language]
+        target = summed(record["words"][language] for name in mine for record in counts[name])
         statistics = word_statistics(lexicon, tokenizer, english, target)
         prepared.write_statistics(statistics, folder / f"statistics/{language}.tsv")
+    ### The rest
     for name in prepared.WORD_LISTS:
         if words := read_word_list(getattr(settings.link, name)):
             (folder / f"words/{name}.txt").write_text("".join(f"{word}\n" for word in sorted(words)))
-    scores = []
-    for task in evaluations:
-        about = seqio_side.ranking_of(task)
-        count = prepared.write_jsonl(seqio_side.ranking_items(task), folder / "evaluation" / f"{task.name}.jsonl")
-        scores.append({"name": task.name, "metric": about.metric, "chance": about.chance, "items": count})
-    return {
+    known = {}
+    for corpus in corpora.values():
+        for path in corpus.files:
+            known[path.rename(folder / "documents" / path.name)] = corpus.hashes[path]
+    manifest = {
         "format": prepared.FORMAT,
         "linkjax": __version__,
         "settings": configs.decisive_for_data(config),
         "mixture": settings.mixture,
         "components": components,
-        "evaluations": scores,
+        "evaluations": _evaluations(folder, registered),
         "vocabulary_size": len(tokenizer),
         "lexicons": {
             language: {"entries": len(lexicon), "sha256": lexicon.fingerprint, "cleaning": lexicon.cleaning}
             for language, lexicon in lexicons.items()
         },
         "files": {
-            str(path.relative_to(folder)): fingerprint(path) for path in sorted(folder.rglob("*")) if path.is_file()
+            str(path.relative_to(folder)): known.get(path) or fingerprint(path)
+            for path in sorted(folder.rglob("*"))
+            if path.is_file()
         },
     }
+    (folder / prepared.MANIFEST).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
+
+
+def _evaluations(folder: pathlib.Path, registered: Registered) -> list[dict[str, Any]]:
+    """Writes the items of the evaluation tasks and says what they measure."""
+    from linkjax.data import tasks as seqio_side
+
+    scores = []
+    for task in registered.evaluations:
+        about = seqio_side.ranking_of(task)
+        count = prepared.write_jsonl(seqio_side.ranking_items(task), folder / "evaluation" / f"{task.name}.jsonl")
+        scores.append({"name": task.name, "metric": about.metric, "chance": about.chance, "items": count})
+    return scores
+
+
+def _count(
+    job: Job,
+    runner: Runner,
+    corpora: dict[str, Corpus],
+    lexicons: dict[str, Lexicon],
+    swapped: set[str],
+    languages: dict[str, str],
+) -> dict[str, list[dict]]:
+    """Component -> what is counted in each of its files."""
+    folder = job.partial / FOLDER
+    tools = digest(
+        fingerprint(folder / "tokenizer.model"), {name: lexicon.fingerprint for name, lexicon in lexicons.items()}
+    )
+    units = {
+        name: [
+            Counting(
+                name,
+                str(path.relative_to(job.work.folder)),
+                count,
+                corpus.hashes[path]["sha256"],
+                tools,
+                tuple(lexicons) if name in swapped else (),
+                (languages[name],) if languages[name] in lexicons else (),
+            )
+            for path, count in corpus.files.items()
+        ]
+        for name, corpus in corpora.items()
+    }
+    records = iter(runner.run([unit for some in units.values() for unit in some], "counting"))
+    return {name: [next(records) for _ in some] for name, some in units.items()}
 
 
 def _lexicons(settings, substitutions) -> dict[str, Lexicon]:
@@ -216,92 +212,44 @@ def _lexicons(settings, substitutions) -> dict[str, Lexicon]:
     return lexicons
 
 
-def _tokenizer(folder: pathlib.Path, settings, corpora, lexicons: dict[str, Lexicon], swapped: set[str]) -> Tokenizer:
+def _tokenizer(
+    job: Job, settings, corpora: dict[str, Corpus], lexicons: dict[str, Lexicon], swapped: set[str]
+) -> Tokenizer:
     """Trains the tokenizer on all components and on what LINK can make of them, or copies the one given.
 
     Text with every word of the lexicons swapped is in it whatever the run's ratio, so that all arms of a
     comparison share one tokenizer.
     """
-    path = folder / "tokenizer.model"
+    path = job.partial / FOLDER / "tokenizer.model"
     if settings.tokenizer.path:
         shutil.copyfile(_existing(settings.tokenizer.path), path)
         return Tokenizer.load(path)
 
     def texts() -> Iterator[str]:
         for name, corpus in corpora.items():
-            sample = list(_spread(corpus, settings.tokenizer.train_bytes))
+            sample = list(spread(corpus.documents, corpus.bytes, settings.tokenizer.train_bytes))
             yield from (document.text for document in sample)
             if name in swapped:
                 for language, lexicon in lexicons.items():
                     swap_all = Substitution({language: lexicon}, LinkSettings(ratio=1.0))
                     yield from (done.text for done in swap_all.documents(sample))
 
-    print("training the tokenizer", file=sys.stderr)
-    path.write_bytes(train_tokenizer(texts(), settings.tokenizer.vocabulary_size, settings.tokenizer.kind))
-    return Tokenizer.load(path)
+    def train(folder: pathlib.Path) -> dict:
+        print("training the tokenizer", file=sys.stderr)
+        model = train_tokenizer(texts(), settings.tokenizer.vocabulary_size, settings.tokenizer.kind)
+        (folder / path.name).write_bytes(model)
+        return {}
 
-
-def _at_most(documents: list[Document], size: int) -> Iterator[Document]:
-    """All documents, or those of the lowest ids (a fair draw) that fit into `size` bytes."""
-    if sum(len(document.text.encode()) for document in documents) <= size:
-        yield from documents
-        return
-    for document in sorted(documents):
-        size -= len(document.text.encode())
-        if size < 0:
-            return
-        yield document
-
-
-def _spread(corpus: Iterable[Document], size: int) -> Iterator[Document]:
-    """Documents from all over the corpus, about `size` bytes."""
-    total = sum(len(document.text.encode()) for document in corpus)
-    step = max(1, -(-total // max(size, 1)))
-    return itertools.islice(iter(corpus), 0, None, step)
-
-
-def word_statistics(
-    lexicon: Lexicon,
-    tokenizer: Tokenizer,
-    english: Iterable[Iterable[Document]],
-    target: Iterable[Iterable[Document]],
-) -> dict[str, WordStatistics]:
-    """Frequency and length of each lexicon entry; a translation of several words counts as its rarest word."""
-    counting = Substitution(lexicon)
-    english_counts: collections.Counter[str] = collections.Counter()
-    for corpus in english:
-        english_counts += counting.entry_counts(document.text for document in corpus)
-    target_counts = collections.Counter(
-        word.lower() for corpus in target for document in corpus for word in WORD.findall(document.text)
+    of = digest(
+        configs.decisive_for_data(configs.from_text(job.config))["tokenizer"],
+        [[about["sha256"] for about in corpus.hashes.values()] for corpus in corpora.values()],
+        {language: lexicon.fingerprint for language, lexicon in lexicons.items()},
+        sorted(swapped),
     )
-
-    def target_count(translation: str) -> int:
-        return min((target_counts[word.lower()] for word in WORD.findall(translation)), default=0)
-
-    return {
-        source: WordStatistics(
-            english_counts[source],
-            sum(map(target_count, translations)),
-            sum(len(tokenizer.encode(text)) for text in translations) / len(translations),
-        )
-        for source, translations in lexicon.entries.items()
-    }
-
-
-def _counts(corpus: Iterable[Document], tokenizer: Tokenizer) -> dict[str, int]:
-    """Documents, bytes and tokens (with one EOS a document) of a corpus before substitution."""
-    counts = {"documents": 0, "bytes": 0, "tokens": 0}
-    for document in corpus:
-        counts["documents"] += 1
-        counts["bytes"] += len(document.text.encode())
-        counts["tokens"] += len(tokenizer.encode(document.text)) + 1
-    return counts
-
-
-def _yardstick(corpus: Iterable[Document], heldout: list[str]) -> float | None:
-    """Byte-trigram bits per byte, from at most 20 MB of the corpus; None where nothing is held out."""
-    sample = _spread(corpus, 20_000_000)
-    return trigram_bits_per_byte((document.text for document in sample), heldout) if heldout else None
+    if not job.work.is_whole(path.name, of):
+        job.work.make(path.name, of, train)
+    shutil.copyfile(job.work.path(path.name) / path.name, path)
+    return Tokenizer.load(path)
 
 
 def _existing(path: str) -> str:
@@ -310,26 +258,14 @@ def _existing(path: str) -> str:
     return path
 
 
-@contextlib.contextmanager
-def _without_chatter() -> Iterator[None]:
-    """Silences what TensorFlow's C++ side writes to standard error on import; exceptions still come through."""
-    standard_error = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(standard_error, 2)
-        os.close(standard_error)
-        os.close(nowhere)
-
-
-def _progress(items: Iterable, label: str) -> Iterable:
-    return tqdm(items, desc=label, unit=" documents", disable=not sys.stderr.isatty(), leave=False)
-
-
-def run(config: ml_collections.ConfigDict, out: str) -> None:
-    prepare(config, _named(out))
+def run(
+    config: ml_collections.ConfigDict, out: str, processes: str, runner: str, beam_options: str, cache_dir: str
+) -> None:
+    if processes and not processes.isdecimal():
+        raise UserError(f"--processes is '{processes}': choose 1 or more.")
+    settings = RunnerSettings(int(processes or max(config.workers, 1)), runner, beam_options)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what is done is kept, and workers are ended
+    prepare(config, _named(out), settings, tuple(filter(None, map(str.strip, cache_dir.split(",")))))
 
 
 def run_export(config: ml_collections.ConfigDict, out: str, format: str, pass_index: str) -> None:
@@ -351,8 +287,8 @@ def run_export(config: ml_collections.ConfigDict, out: str, format: str, pass_in
         prepare(config, data)
     source = prepared.Prepared(data)
     configs.check_prepared_so(config, source)
-    with _whole_or_not_at_all(folder) as partial:
-        counts = export(source, settings.link, partial, format, int(pass_index), _progress)
+    with whole_or_not_at_all(folder) as partial:
+        counts = export(source, settings.link, partial / FOLDER, format, int(pass_index), shown)
     for name, of in counts["components"].items():
         if of["words"]:
             print(
@@ -386,4 +322,11 @@ if __name__ == "__main__":
         }
         configs.main(run_export, _EXPORT, options, [sys.argv[0], *sys.argv[2:]])
     else:
-        configs.main(run, __doc__, {"out": ("", "folder to write; must not exist")}, sys.argv)
+        options = {
+            "out": ("", "folder to write; must not exist"),
+            "processes": ("", "processes of this machine that read and count; default config.workers, at least 1"),
+            "runner": ("", "Apache Beam runner that reads and counts, e.g. DirectRunner; its workers must see --out"),
+            "beam_options": ("", "options of Apache Beam, e.g. '--project=mine --region=europe-west4'"),
+            "cache_dir": ("", "folders of tasks cached by seqio_cache_tasks, separated by commas"),
+        }
+        configs.main(run, __doc__, options, sys.argv)

@@ -130,9 +130,10 @@ def test_a_failure_on_the_way_leaves_nothing(tmp_path, monkeypatch):
 
 
 def test_what_a_kill_left_is_not_taken_for_a_folder(tmp_path):
-    left = tmp_path / ".out.partial-999999999"
-    (left / "documents").mkdir(parents=True)
-    (left / "documents" / "stale.arrayrecord").write_bytes(b"x")
+    left = tmp_path / ".out.partial"
+    (left / "folder" / "documents").mkdir(parents=True)
+    (left / "folder" / "documents" / "stale.arrayrecord").write_bytes(b"x")
+    (left / "work" / ".unfinished-x").mkdir(parents=True)
     prepare(tiny(), tmp_path / "out")
     assert not left.exists()
     assert "documents/stale.arrayrecord" not in contents(tmp_path / "out")

@@ -95,9 +95,14 @@ def example_rates(manifest: Mapping) -> dict[str, float]:
     return {name: rate / sum(rates.values()) for name, rate in rates.items()}
 
 
+def splits(task: seqio.Task) -> list[str]:
+    """The splits of a task: of its cache, where `seqio_cache_tasks` has made one that SeqIO knows of."""
+    return list(task.splits)
+
+
 def shards(task: seqio.Task, split: str) -> list[str]:
-    """The parts that a task's source can be read in, by name: its files, mostly."""
-    return [str(shard) for shard in task.source.list_shards(split)]
+    """The parts that a task's source, or its cache, can be read in, by name: its files, mostly."""
+    return [str(shard) for shard in _source(task, split).list_shards(split)]
 
 
 def documents(
@@ -111,11 +116,12 @@ def documents(
     Args: `counts` is filled with what was left out, by reason; without it that is told on standard error. Sources
       other than `TextSource`, and offline steps of one's own, count nothing.
     """
-    if (texts := _nothing_but_texts(task)) is not None:
+    if not task.cache_dir and (texts := _nothing_but_texts(task)) is not None:
         yield from texts.documents(split, shard, count, counts)
         return
     # Sources of SeqIO's interleave their files unless they are read one by one.
-    parts = [(shard, count)] if count > 1 or isinstance(task.source, sources.TextSource) else _one_by_one(task, split)
+    whole = count > 1 or (isinstance(task.source, sources.TextSource) and not task.cache_dir)
+    parts = [(shard, count)] if whole else _one_by_one(task, split)
     for part in parts:
         for example in _offline(task, split, *part):
             yield Document(int(example["id"]) & UINT64, _text(task, example["targets"]))
@@ -190,17 +196,26 @@ def _one_by_one(task: seqio.Task, split: str) -> list[tuple[int, int]]:
     return [(shard, count) for shard in range(count)]
 
 
+def _source(task: seqio.Task, split: str) -> seqio.DataSource:
+    """Where a task's documents come from: what its offline part made of the source, where that is cached."""
+    return task._get_cached_source(split) if task.cache_dir else task.source
+
+
 def _offline(task: seqio.Task, split: str, shard: int = 0, count: int = 1) -> Iterator[dict]:
     sources.raised.clear()
     part = seqio.ShardInfo(shard, count) if count > 1 else None
-    dataset = task.preprocess_precache(task.source.get_dataset(split=split, shuffle=False, shard_info=part))
+    source = _source(task, split)
+    dataset = source.get_dataset(split=split, shuffle=False, shard_info=part)
+    if source is task.source:
+        dataset = task.preprocess_precache(dataset)
     try:
         yield from dataset.as_numpy_iterator()
     except tf.errors.OpError as error:
         if sources.raised:
             raise sources.raised.pop() from None
         if isinstance(error, tf.errors.DataLossError | tf.errors.NotFoundError):
-            what = f"task {task.name}, '{split}' cannot be read ({sources.reason(error)})"
+            place = f"task {task.name}, '{split}'" if source is task.source else shards(task, split)[shard]
+            what = f"{place} cannot be read ({sources.reason(error)})"
             raise UserError(f"{what}: fetch or write it again.") from error
         raise
 
