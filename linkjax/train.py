@@ -33,7 +33,7 @@ from linkjax.training.checkpoints import Checkpoints
 from linkjax.training.metrics import MetricsLog, mean_of_last, read_metrics
 from linkjax.training.processes import OPTIONS, first, gather, joined, on_first, say
 from linkjax.training.sharding import make_mesh, row_block, rows_divide
-from linkjax.training.step import Trainer
+from linkjax.training.step import Trainer, weights
 
 # Without changing the training but for rounding.
 _MAY_CHANGE = ("workers", "keep_checkpoints", "checkpoint_every", "data", "mesh", "microbatches", "loss_chunks",
@@ -82,7 +82,7 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> dict[str,
 
     ### Loop
     def evaluate() -> dict[str, float]:
-        metrics, items = suite.run(trainer.scorer(state["params"]))
+        metrics, items = suite.run(trainer.scorer(weights(state)))
         if first():
             write_jsonl(items, workdir / "items.jsonl")
         return metrics | counters(states_of_all_shards(), prepared.components)

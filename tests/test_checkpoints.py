@@ -17,10 +17,10 @@ DATA = {"shards": {"0": '{"tokens": [1, 2]}', "1": "x"}}
 RUN = {"config": {"steps": 3, "evaluations": ["a"]}, "linkjax": "0.1.0"}
 
 
-def make(devices=1, **mesh):
+def make(devices=1, optimizer=OptimizerSettings(), **mesh):
     mesh = make_mesh(MeshSettings(**mesh), jax.devices()[:devices])
     model = ModelSettings(layers=2, width=16, heads=2, kv_heads=2, head_width=8, hidden=32)
-    return Trainer(model, OptimizerSettings(), mesh, 100, 2, 10)
+    return Trainer(model, optimizer, mesh, 100, 2, 10)
 
 
 @pytest.fixture(scope="module")
@@ -64,13 +64,13 @@ def test_restores_on_another_mesh(saved):
     checkpoints, states = saved
     restored = checkpoints.restore_newest(make(8, fsdp=4, tensor=2, data=1).abstract)
     equal(states[2], restored.state)
-    assert len(restored.params["blocks"]["gate_DxF"].sharding.device_set) == 8
+    assert len(restored.weights["blocks"]["gate_DxF"].sharding.device_set) == 8
 
 
 def test_weights_alone(saved):
     checkpoints, states = saved
     restored = checkpoints.restore(1, make().abstract, weights_only=True)
-    equal(states[1]["params"], restored.params)
+    equal(states[1]["params"], restored.weights)
     assert restored.state is None
 
 
@@ -164,3 +164,16 @@ def test_manifest_lists_every_file(saved):
     folder = checkpoints.folder / "2"
     listed = json.loads((folder / MANIFEST).read_text())["files"]
     assert sorted([*listed, MANIFEST]) == files_of(folder)
+
+
+def test_averaged_weights_are_kept_and_are_the_ones_to_use(tmp_path):
+    (tmp_path / "tokenizer.model").write_bytes(b"pieces")
+    one = make(optimizer=OptimizerSettings(average_decay=0.5))
+    state = one.initialise(0)
+    state["average"] = jax.tree.map(lambda leaf: leaf + 1, state["average"])
+    checkpoints = Checkpoints(tmp_path / "checkpoints")
+    checkpoints.save(state, DATA, RUN, tmp_path / "tokenizer.model")
+    restored = checkpoints.restore_newest(one.abstract)
+    equal(jax.device_get(state), restored.state)
+    equal(jax.device_get(state["average"]), restored.weights)
+    equal(jax.device_get(state["average"]), checkpoints.restore(0, one.abstract, weights_only=True).weights)

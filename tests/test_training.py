@@ -13,7 +13,7 @@ from linkjax.model.decoder import ModelSettings
 from linkjax.training.loss import objective, token_losses
 from linkjax.training.optimizer import OptimizerSettings, make_optimizer, make_schedule
 from linkjax.training.sharding import AXES, MeshSettings, make_mesh, spec
-from linkjax.training.step import Trainer
+from linkjax.training.step import Trainer, weights
 
 MODEL = ModelSettings(layers=2, width=32, heads=4, kv_heads=4, head_width=8, hidden=64)
 STEPS = 20
@@ -189,3 +189,40 @@ def test_norms_are_not_decayed_and_gradients_are_clipped():
 def test_impossible_optimizers_are_refused(bad):
     with pytest.raises(UserError, match=next(iter(bad))):
         dataclasses.replace(OptimizerSettings(), **bad)
+
+
+def test_the_average_follows_the_weights(toy, batches):
+    one = trainer(toy, optimizer=OptimizerSettings(average_decay=0.9))
+    state = one.initialise(0)
+    expected = jax.device_get(state["params"])
+    for batch in batches[:3]:
+        state, _ = one.update(state, one.place(batch))
+        expected = jax.tree.map(lambda old, new: 0.9 * old + 0.1 * new, expected, jax.device_get(state["params"]))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), expected, jax.device_get(weights(state)))
+    poisoned = {**batches[0], "loss_weights_BxL": batches[0]["loss_weights_BxL"] * np.float32(np.nan)}
+    state, _ = one.update(state, one.place(poisoned))
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(jax.device_get(weights(state))))
+
+
+@pytest.mark.parametrize("mesh", [{}, {"fsdp": 2, "tensor": 2, "data": 2}], ids=str)
+def test_muon_moves_matrices_by_as_much_in_every_direction(toy, batches, mesh):
+    """Its updates have singular values near one another; vectors and embeddings are AdamW's."""
+    settings = OptimizerSettings(kind="muon", weight_decay=0.0, learning_rate=0.01, warmup_share=0.0)
+    one = trainer(toy, 8 if mesh else 1, optimizer=settings, **mesh)
+    state = one.initialise(0)
+    for batch in batches[:2]:
+        before = jax.device_get(state["params"])
+        state, _ = one.update(state, one.place(batch))
+    moved = jax.tree.map(np.subtract, jax.device_get(state["params"]), before)
+    for name, inwards in (("gate_DxF", 1), ("down_FxD", 1), ("query_DxHxK", 1), ("out_HxKxD", 2)):
+        for layer in moved["blocks"][name]:
+            sizes = np.linalg.svd(layer.reshape(np.prod(layer.shape[:inwards]), -1), compute_uv=False)
+            assert np.median(sizes) > 0.5 * sizes[0], name
+    sizes = np.linalg.svd(moved["embedding_VxD"], compute_uv=False)
+    assert np.median(sizes) < 0.3 * sizes[0]
+
+
+def test_muon_learns(toy, batches):
+    settings = OptimizerSettings(kind="muon")
+    result = losses(trainer(toy, optimizer=settings), batches)
+    assert result[-1] < result[0] - 0.5

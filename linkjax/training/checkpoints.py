@@ -1,6 +1,7 @@
 """Checkpoints that can be trusted: Orbax writes them, a manifest of hashes says when they are whole.
 
     checkpoints/STEP/params/    the weights, plain nested dicts
+                     average/   their moving average, if the run has one
                      training/  optimizer state and counts, plain nested dicts
                      data/      position of every virtual shard, JSON
                      run/       config, lexicon and tokenizer hashes, code version, JSON
@@ -29,15 +30,21 @@ from linkjax.training import processes
 
 MANIFEST = "linkjax_manifest.json"
 _JSON_ENTRIES = ("data", "run")
+_WEIGHTS = ("params", "average")
 _WRITING = "writing"  # a checkpoint gets its place only when it is whole: none is ever half there
 
 
 @dataclasses.dataclass(frozen=True)
 class Restored:
-    """What a checkpoint holds. `state` is None where only the weights were asked for."""
+    """What a checkpoint holds.
+
+    Attributes:
+      weights: to evaluate and generate with.
+      state: None where only the weights were asked for.
+    """
 
     step: int
-    params: Any
+    weights: Any
     state: dict[str, Any] | None
     data: dict[str, Any]
     run: dict[str, Any]
@@ -62,14 +69,14 @@ class Checkpoints:
         Of several processes each writes its part of the arrays, the first one the rest.
         """
         step = int(state["step"])
-        rest = {key: value for key, value in state.items() if key != "params"}
+        weights, rest = _parts(state)
         writing = self.folder / _WRITING
         folder = writing / str(step)
         processes.on_first(lambda: shutil.rmtree(writing, ignore_errors=True))  # left by a process that was killed here
         with self._context():
             ocp.save_checkpointables(
                 folder,
-                {"params": state["params"], "training": serialization.to_state_dict(rest), "data": data, "run": run},
+                {**weights, "training": serialization.to_state_dict(rest), "data": data, "run": run},
             )
         processes.on_first(lambda: self._commit(folder, tokenizer))
 
@@ -164,16 +171,19 @@ class Checkpoints:
             raise UserError(f"checkpoint {step} in {self.folder} is broken: {fault}.")
 
     def _load(self, step: int, abstract: dict[str, Any], weights_only: bool = False) -> Restored:
-        rest = {key: value for key, value in abstract.items() if key != "params"}
-        wanted: dict[str, Any] = {"params": abstract["params"], **dict.fromkeys(_JSON_ENTRIES)}
-        if not weights_only:
-            wanted["training"] = serialization.to_state_dict(rest)
+        weights, rest = _parts(abstract)
+        used = list(weights)[-1]
+        wanted: dict[str, Any] = dict.fromkeys(_JSON_ENTRIES)
+        if weights_only:
+            wanted[used] = weights[used]
+        else:
+            wanted |= {**weights, "training": serialization.to_state_dict(rest)}
         with self._context():
             loaded = ocp.load_checkpointables(self.folder / str(step), wanted)
         state = None
         if not weights_only:
-            state = {"params": loaded["params"], **serialization.from_state_dict(rest, loaded["training"])}
-        return Restored(step, loaded["params"], state, loaded["data"], loaded["run"])
+            state = {name: loaded[name] for name in weights} | serialization.from_state_dict(rest, loaded["training"])
+        return Restored(step, loaded[used], state, loaded["data"], loaded["run"])
 
     def read_run(self, step: int) -> dict[str, Any]:
         """The `run` entry alone: what is needed to build the model before its weights are loaded."""
@@ -190,3 +200,9 @@ class Checkpoints:
         context.checkpointables.registry = registry
         with context:
             yield
+
+
+def _parts(state: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The weights, the ones to use last; and the rest."""
+    weights = {name: state[name] for name in _WEIGHTS if name in state}
+    return weights, {name: value for name, value in state.items() if name not in _WEIGHTS}

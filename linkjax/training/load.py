@@ -43,4 +43,4 @@ def load(checkpoint: str, mesh: MeshSettings = MeshSettings()) -> Loaded:
     trainer = Trainer.of(settings, make_mesh(mesh), record["vocabulary_size"], len(record["components"]))
     restored = checkpoints.restore(step, trainer.abstract, weights_only=True)
     tokenizer = Tokenizer.load(checkpoints.folder / str(step) / "tokenizer.model")
-    return Loaded(trainer, restored.params, tokenizer, settings, pathlib.Path(run), step)
+    return Loaded(trainer, restored.weights, tokenizer, settings, pathlib.Path(run), step)

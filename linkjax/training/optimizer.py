@@ -32,6 +32,7 @@ class OptimizerSettings:
     epsilon: float = setting(1e-8, "added to the root of the square's mean")
     weight_decay: float = setting(0.1, "decoupled weight decay, of matrices only")
     clip_norm: float = setting(1.0, "the gradient's global norm is clipped to this")
+    average_decay: float = setting(0.0, "decay of a moving average of the weights to evaluate, as 0.999; 0 = none")
     z_loss: float = setting(1e-4, "weight of the squared log-normaliser in the loss; 0 = none")
 
     def __post_init__(self):
@@ -39,6 +40,8 @@ class OptimizerSettings:
             raise UserError(f"optimizer.kind is '{self.kind}': choose adamw or muon.")
         if self.schedule not in ("cosine", "wsd"):
             raise UserError(f"optimizer.schedule is '{self.schedule}': choose cosine or wsd.")
+        if not 0 <= self.average_decay < 1:
+            raise UserError(f"optimizer.average_decay is {self.average_decay}: choose 0 (none) to below 1.")
         for name in ("final_share", "warmup_share", "decay_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UserError(f"optimizer.{name} is {getattr(self, name)}: it is a share, choose from 0 to 1.")

@@ -19,9 +19,15 @@ from linkjax.training import sharding
 from linkjax.training.loss import Rows, TokenLosses, objective, token_losses
 from linkjax.training.optimizer import OptimizerSettings, make_optimizer, make_schedule
 
-State = dict[str, Any]  # {"params", "optimizer", "step", "skipped"}: a pytree of arrays
+# A pytree of arrays: {"params", "optimizer", "step", "skipped"}, and "average" where the weights are averaged.
+State = dict[str, Any]
 _ROW_AXES = {"component_B": ("batch",)}
 _LOGITS_BYTES = 256 * 2**20  # that a device holds at once, where `loss_chunks` does not say otherwise
+
+
+def weights(state: State) -> Any:
+    """Those to evaluate with: the average, where there is one."""
+    return state.get("average", state["params"])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,12 +65,13 @@ class Trainer:
         def create(key):
             params = nnx.to_pure_dict(nnx.state(self._decoder(nnx.Rngs(params=key)), nnx.Param))
             zero = jnp.zeros((), jnp.int32)
-            return {
+            state = {
                 "params": params,
                 "optimizer": self._transformation.init(params),
                 "step": zero,
                 "skipped": zero,
             }
+            return state | ({"average": jax.tree.map(jnp.copy, params)} if self._averages else {})
 
         return jax.jit(create, out_shardings=self.shardings)(jax.random.key(seed))
 
@@ -113,7 +120,7 @@ class Trainer:
             "optimizer": jax.eval_shape(self._transformation.init, self._abstract_params),
             "step": jax.ShapeDtypeStruct((), jnp.int32),
             "skipped": jax.ShapeDtypeStruct((), jnp.int32),
-        }
+        } | ({"average": self._abstract_params} if self._averages else {})
         return jax.tree.map(
             lambda shape, where: jax.ShapeDtypeStruct(shape.shape, shape.dtype, sharding=where),
             shapes,
@@ -133,7 +140,12 @@ class Trainer:
 
         state = jax.eval_shape(self._transformation.init, self._abstract_params)
         optimizer = jax.tree_util.tree_map_with_path(like_its_parameter, state)
-        return {"params": params, "optimizer": optimizer, "step": everywhere, "skipped": everywhere}
+        state = {"params": params, "optimizer": optimizer, "step": everywhere, "skipped": everywhere}
+        return state | ({"average": params} if self._averages else {})
+
+    @property
+    def _averages(self) -> bool:
+        return self.optimizer.average_decay > 0
 
     def _decoder(self, rngs: nnx.Rngs) -> Decoder:
         attend = make_attend(self.model.attention, self.mesh, sharding.spec, self.most_segments)
@@ -249,6 +261,11 @@ class Trainer:
             "step": state["step"] + 1,
             "skipped": state["skipped"] + ~finite,
         }
+        if self._averages:
+            decay = self.optimizer.average_decay
+            new_state["average"] = jax.tree.map(
+                lambda old, new: decay * old + (1 - decay) * new, state["average"], new_state["params"]
+            )
         metrics = {
             "loss": report["cross_entropy"],
             "sums": report["sums"],
