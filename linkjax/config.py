@@ -22,6 +22,7 @@ from linkjax.settings import setting
 from linkjax.substitution import LinkSettings
 from linkjax.training.optimizer import OptimizerSettings
 from linkjax.training.sharding import MeshSettings
+from linkjax.training.speed import parse_steps
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +47,8 @@ class RunSettings:
     workers: int = setting(1, "processes that read, swap, tokenize and pack; 0 = in the training process")
     microbatches: int = setting(1, "parts of the batch that go through the model in turn, to save memory")
     loss_chunks: int = setting(0, "parts of a device's tokens whose logits are held in turn; 0 = by size")
+    profile: str = setting("", "steps to trace into DIR/profile, first and last, e.g. '20:25'")
+    compilation_cache: str = setting("", "folder for compiled programs; empty = ~/.cache/linkjax, not on CPUs; or none")
     eval_every: int = setting(100, "steps between evaluations; the last step is always evaluated")
     checkpoint_every: int = setting(250, "steps between checkpoints; the last step is always kept")
     keep_checkpoints: int = setting(2, "newest checkpoints that are kept")
@@ -63,6 +66,7 @@ class RunSettings:
         for name in ("seed", "data_seed", "workers", "most_segments", "loss_chunks"):
             if not 0 <= getattr(self, name) < 2**31:
                 raise UserError(f"{name} is {getattr(self, name)}: choose 0 or more, below 2^31.")
+        parse_steps(self.profile)
         if self.batch_size % self.microbatches:
             raise UserError(f"microbatches {self.microbatches} does not divide batch_size {self.batch_size}.")
         if self.packing not in PACKINGS:

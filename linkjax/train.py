@@ -33,11 +33,12 @@ from linkjax.training.checkpoints import Checkpoints
 from linkjax.training.metrics import MetricsLog, mean_of_last, read_metrics
 from linkjax.training.processes import OPTIONS, first, gather, joined, on_first, say
 from linkjax.training.sharding import make_mesh, row_block, rows_divide
+from linkjax.training.speed import Speed, Trace, keep_compiled
 from linkjax.training.step import Trainer, weights
 
 # Without changing the training but for rounding.
 _MAY_CHANGE = ("workers", "keep_checkpoints", "checkpoint_every", "data", "mesh", "microbatches", "loss_chunks",
-               "model.attention", "model.remat")  # fmt: skip
+               "model.attention", "model.remat", "profile", "compilation_cache")  # fmt: skip
 _RECENT_STEPS = 50  # that the losses of summary.json are the mean of
 
 
@@ -47,6 +48,7 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> dict[str,
     settings = configs.run_settings(config)
     mesh = make_mesh(settings.mesh)
     rows_divide(mesh, settings.rows_at_once, settings.sequence_length)
+    keep_compiled(settings.compilation_cache)
     block = row_block(mesh)
     if settings.virtual_shards % block.count:
         raise UserError(
@@ -62,6 +64,7 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> dict[str,
     prepared = Prepared(folder)
     configs.check_prepared_so(config, prepared)
     trainer = Trainer.of(settings, mesh, len(prepared.tokenizer), len(prepared.components))
+    speed = Speed(settings.model, len(prepared.tokenizer), settings.sequence_length, mesh.devices.ravel().tolist())
     stream_settings = StreamSettings.of(settings)
     if first():
         _warn_of_repetition(prepared, stream_settings)
@@ -79,6 +82,7 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> dict[str,
         prepared, stream_settings, states=states, workers=settings.workers, host=block.index, hosts=block.count
     )
     logs = _open_logs(config, workdir, start) if first() else []
+    trace = Trace(settings.profile if first() else "", workdir / "profile")
 
     ### Loop
     def evaluate() -> dict[str, float]:
@@ -93,16 +97,18 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> dict[str,
 
     def finish(step: int, device_metrics: Any, seconds: float, waited: float, more: dict[str, float]) -> None:
         metrics = _readable(jax.device_get(device_metrics), prepared)
-        timing = _timing(metrics.pop("tokens"), settings.batch_size * settings.sequence_length, seconds, waited)
+        # Tokens are the global batch's, counted on the devices; the seconds are the first process's own.
+        timing = speed.measured(metrics.pop("tokens"), settings.batch_size * settings.sequence_length, seconds, waited)
         for log in logs:
             log.write(step, metrics | timing | more)
 
     last = None  # step k is logged once step k + 1 is on its way, so that the device never waits for the log
     mark = time.perf_counter()
     with contextlib.ExitStack() as open_things:
-        for thing in [*logs, stream]:
+        for thing in [*logs, stream, trace]:
             open_things.enter_context(contextlib.closing(thing))
         for step in range(start + 1, settings.steps + 1):
+            trace.before(step)
             rows = next(stream)
             waited = time.perf_counter() - mark
             with jax.transfer_guard("disallow"):
@@ -218,15 +224,6 @@ def _readable(metrics: dict[str, Any], prepared: Prepared) -> dict[str, float]:
     return result
 
 
-def _timing(tokens: int, places: int, seconds: float, waited: float) -> dict[str, float]:
-    """Tokens and padding are the global batch's, counted on the devices; the seconds are the first process's own."""
-    return {
-        "tokens_per_second": tokens / seconds,
-        "waiting_share": waited / seconds,
-        "padding_share": 1 - tokens / places,
-    }
-
-
 def _run_record(config: ml_collections.ConfigDict, prepared: Prepared) -> dict[str, Any]:
     """What a checkpoint says of the run that made it."""
     manifest = prepared.manifest
@@ -246,7 +243,7 @@ def _summarise(settings: configs.RunSettings, prepared: Prepared, workdir: pathl
     records = read_metrics(workdir)
     summary: dict[str, Any] = {"steps": settings.steps}
     for name in records[-1]:
-        recent = name.startswith("loss") or name in ("tokens_per_second", "waiting_share", "padding_share")
+        recent = name.startswith("loss") or name in ("tokens_per_second", "waiting_share", "padding_share", "mfu")
         if name != "step":
             summary[name] = mean_of_last(records, name, _RECENT_STEPS) if recent else records[-1][name]
     summary |= prepared.yardsticks()

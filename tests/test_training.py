@@ -1,6 +1,7 @@
 import contextlib
 import dataclasses
 import itertools
+import pathlib
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +18,7 @@ from linkjax.training.step import Trainer, weights
 
 MODEL = ModelSettings(layers=2, width=32, heads=4, kv_heads=4, head_width=8, hidden=64)
 STEPS = 20
+GOLDEN = pathlib.Path(__file__).parent / "golden_losses.txt"
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +52,11 @@ def reference(toy, batches):
     result = losses(trainer(toy), batches)
     assert result[-1] < result[0] - 0.5
     return result
+
+
+def test_the_losses_are_those_on_record(reference):
+    """20 steps on the toy world. Where they are meant to change: `np.savetxt` what stands here into the file."""
+    np.testing.assert_allclose(reference, np.loadtxt(GOLDEN), rtol=1e-5)
 
 
 # Each axis alone and every two, and in turn what else must not change a loss.

@@ -5,10 +5,13 @@ vocabulary's projection with the others, nothing that is computed again), of the
 devices' peak in dense bfloat16 (Chowdhery et al. 2022, appendix B).
 """
 
+import os
+import pathlib
 from collections.abc import Sequence
 
 import jax
 
+from linkjax.errors import UserError
 from linkjax.model.decoder import ModelSettings
 from linkjax.model.flops import training_flops
 
@@ -29,6 +32,17 @@ _PEAK = {
 }
 
 
+_compiling = [0.0]  # seconds, of all programs of this process
+
+
+def _count(event: str, seconds: float, **_: str) -> None:
+    if event == "/jax/core/compile/backend_compile_duration":
+        _compiling[0] += seconds
+
+
+jax.monitoring.register_event_duration_secs_listener(_count)
+
+
 class Speed:
     """The arithmetic of a model's speed on some devices."""
 
@@ -39,6 +53,22 @@ class Speed:
         # The longest name that fits: 'TPU v5 lite' before 'TPU v5', 'NVIDIA H100 80GB HBM3' is an H100.
         names = sorted((name for name in _PEAK if kind.startswith(name)), key=len)
         self._peak = len(devices) * _PEAK[names[-1]] * 1e12 if names else None
+
+    def measured(self, tokens: int, places: int, seconds: float, waited: float) -> dict[str, float]:
+        """Of a step of `seconds`, of which `waited` for data, with `tokens` in its rows' `places`.
+
+        `compile_seconds` is the sum over the process, `mfu` and `peak_memory_gib` are there where they are known.
+        """
+        rate = tokens / seconds
+        found = {
+            "tokens_per_second": rate,
+            "waiting_share": waited / seconds,
+            "padding_share": 1 - tokens / places,
+            "compile_seconds": _compiling[0],
+        }
+        utilisation = self.utilisation(rate)
+        memory = peak_memory()
+        return found | ({"mfu": utilisation} if utilisation else {}) | ({"peak_memory_gib": memory} if memory else {})
 
     def utilisation(self, tokens_per_second: float) -> float | None:
         """Share of the peak, None where that is not known."""
@@ -55,3 +85,47 @@ def peak_memory() -> float | None:
     """GiB that this process's devices held at most, the fullest of them; None where the device does not say."""
     found = [(device.memory_stats() or {}).get("peak_bytes_in_use") for device in jax.local_devices()]
     return max(found) / 2**30 if all(found) else None
+
+
+class Trace:
+    """A profile of some steps of a run, for TensorBoard or xprof."""
+
+    def __init__(self, steps: str, folder: pathlib.Path):
+        """Args: `steps` as in '20:25', the first and the last one; empty = none.
+
+        Raises:
+          UserError: it is not like that.
+        """
+        self._folder, self._running = folder, False
+        self._first, self._last = parse_steps(steps)
+
+    def before(self, step: int) -> None:
+        """Called before every step."""
+        if self._running and step > self._last:
+            self.close()
+        elif step == self._first:
+            jax.profiler.start_trace(str(self._folder))
+            self._running = True
+
+    def close(self) -> None:
+        if self._running:
+            jax.profiler.stop_trace()
+            self._running = False
+
+
+def parse_steps(text: str) -> tuple[int, int]:
+    """'20:25' -> 20, 25; nothing -> steps that never come."""
+    if not text:
+        return -1, -1
+    first, _, last = text.partition(":")
+    if not (first.isdigit() and last.isdigit() and 0 < int(first) <= int(last)):
+        raise UserError(f"profile is '{text}': write the first and the last step, as 20:25.")
+    return int(first), int(last)
+
+
+def keep_compiled(folder: str) -> None:
+    """Keeps compiled programs for the next start: in `folder`, by default for accelerators only; 'none' = nowhere."""
+    if folder == "none" or (not folder and jax.default_backend() == "cpu"):
+        return
+    cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "linkjax"
+    jax.config.update("jax_compilation_cache_dir", folder or str(cache))
