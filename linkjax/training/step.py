@@ -22,6 +22,10 @@ from linkjax.training.optimizer import OptimizerSettings, make_optimizer, make_s
 # A pytree of arrays: {"params", "optimizer", "step", "skipped"}, and "average" where the weights are averaged.
 State = dict[str, Any]
 _ROW_AXES = {"component_B": ("batch",)}
+_ROW_TYPES = {
+    "tokens_BxL": jnp.int32, "targets_BxL": jnp.int32, "loss_weights_BxL": jnp.float32, "segments_BxL": jnp.int32,
+    "positions_BxL": jnp.int32, "swapped_BxL": jnp.uint8, "component_B": jnp.int32,
+}  # fmt: skip
 _LOGITS_BYTES = 256 * 2**20  # that a device holds at once, where `loss_chunks` does not say otherwise
 
 
@@ -107,6 +111,16 @@ class Trainer:
                 shape = (len(values) * blocks, *values.shape[1:])
                 placed[name] = jax.make_array_from_process_local_data(where, values, shape)
         return placed
+
+    def lower(self, batch_size: int, length: int) -> jax.stages.Lowered:
+        """The step `update` for a batch of this shape, to be compiled ahead of time: no array is made."""
+        rows = {}
+        for name, kind in _ROW_TYPES.items():
+            axes = _ROW_AXES.get(name, ("batch", "length"))
+            shape = (batch_size, length)[: len(axes)]
+            where = sharding.sharding(self.mesh, shape, axes, "the batch")
+            rows[name] = jax.ShapeDtypeStruct(shape, kind, sharding=where)
+        return self._jitted_update.lower(self.abstract, rows)
 
     @functools.cached_property
     def _row_blocks(self) -> int:
