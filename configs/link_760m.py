@@ -1,7 +1,11 @@
-"""PLACEHOLDER 760m
+"""24 layers, 1536 wide: 756 million weights, on one's own text (see local_text.py); settings as in link.py.
 
     python -m linkjax.train --config=configs/link_760m.py --config.english='en/*.txt' \\
         --config.target='sw/*.txt' --config.lexicon=en-sw.tsv --config.target_language=sw
+
+For a TPU v5e 4x4 or more; all chips share the weights (mesh.fsdp). Memory is in
+docs/sizes.md; on TPUs
+it has not been run, so how long it takes is not known. `link_760m.py:cpu` makes a tiny run on a CPU.
 """
 
 from configs.link import link_config

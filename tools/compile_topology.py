@@ -88,7 +88,6 @@ def compile_topology(config: ml_collections.ConfigDict, topology: str, text: str
     analysis = compiled.memory_analysis()
     inputs = analysis.argument_size_in_bytes
     memory = Memory(inputs, analysis.peak_memory_in_bytes - inputs)
-    print({k: getattr(analysis, k) for k in dir(analysis) if k.endswith("bytes")})
     program = Program.parse(hlo)
     flops = _report_flops(settings, program, len(devices))
     traffic = _report_collectives(program)
