@@ -115,8 +115,9 @@ class _PlainIterator(grain.DatasetIterator):
             document, _ = dataset.documents[position]
             targets = np.array([*dataset.tokenizer.encode(document.text), EOS], np.int32)
             tokens = np.append(np.int32(PAD), targets[:-1])
+            columns = np.stack([targets, tokens], axis=1)
             for start in range(0, len(targets), _LENGTH):
-                yield {"targets": targets[start : start + _LENGTH], "tokens": tokens[start : start + _LENGTH]}
+                yield {"columns": columns[start : start + _LENGTH]}
 
     def get_state(self):
         return {}
@@ -129,7 +130,7 @@ def plain_path(documents: Documents, tokenizer: Tokenizer) -> None:
     """Reads, tokenizes and packs one pass."""
     stretches = _PlainStretches(ShuffledDocuments(documents, 0, 1, 0), tokenizer, len(documents))
     packed = grain.experimental.BestFitPackIterDataset(
-        stretches, length_struct={"targets": _LENGTH, "tokens": _LENGTH}, num_packing_bins=32, meta_features=("tokens",)
+        stretches, length_struct={"columns": _LENGTH}, num_packing_bins=32
     )
     for _ in packed:
         pass

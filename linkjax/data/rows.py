@@ -25,6 +25,7 @@ from linkjax.data.tokenizer import PAD
 
 _PACKED_TOGETHER = 32  # rows that are open at once; more pack tighter and cost more to resume
 _READ_TOGETHER = 1 << 16  # characters
+_COLUMNS = ("targets", "tokens", "loss_weights", "swapped")  # of a stretch; together, packing costs a third
 
 
 class ShuffledDocuments:
@@ -91,7 +92,10 @@ class ShuffledDocuments:
 
 
 class Stretches(grain.IterDataset):
-    """Documents as stretches of at most `length` tokens."""
+    """Documents as stretches of at most `length` tokens: {"columns": TxC int32 (`_COLUMNS`), "counts"}.
+
+    Loss weights are the bits of their float32.
+    """
 
     def __init__(
         self,
@@ -126,27 +130,26 @@ class _StretchesIterator(grain.DatasetIterator):
         return self.take(self._dataset.length)
 
     def take(self, length: int) -> dict[str, np.ndarray]:
-        """At most `length` tokens of what is next."""
+        """A stretch of at most `length` tokens of what is next."""
         if self._position >= self._dataset.most_documents:
             raise StopIteration
         if not self._ahead:
             self._ahead.extend(self._read())
         current = self._ahead[0]
         start, end = self._offset, min(self._offset + length, len(current.tokens_T))
-        before = current.tokens_T[max(start - 1, 0) : end - 1]
-        stretch = {
-            "targets": current.targets_T[start:end],
-            "tokens": np.append(np.int32(PAD), before) if start == 0 else before,
-            "loss_weights": current.loss_weights_T[start:end],
-            "swapped": current.swapped_T[start:end],
-            "counts": current.counts if start == 0 else np.zeros_like(current.counts),
-        }
+        columns_TxC = np.empty((end - start, len(_COLUMNS)), np.int32)
+        columns_TxC[:, 0] = current.targets_T[start:end]
+        columns_TxC[0, 1] = current.tokens_T[start - 1] if start else PAD
+        columns_TxC[1:, 1] = current.tokens_T[start : end - 1]
+        columns_TxC[:, 2] = current.loss_weights_T[start:end].view(np.int32)
+        columns_TxC[:, 3] = current.swapped_T[start:end]
+        counts = current.counts if start == 0 else np.zeros_like(current.counts)
         if end < len(current.tokens_T):
             self._offset = end
         else:
             self._position, self._offset = self._position + 1, 0
             self._ahead.popleft()
-        return stretch
+        return {"columns": columns_TxC, "counts": counts}
 
     def _read(self) -> list[Encoded]:
         """Some documents at once: what each becomes does not depend on the others."""
@@ -177,19 +180,13 @@ class PackedRows(grain.IterDataset):
     def __init__(self, stretches: Stretches, component: int, most_segments: int = 0):
         """Args: `most_segments` of a row, 0 = no limit."""
         self._component = component
-        length = stretches.length
         super().__init__(
             grain.experimental.BestFitPackIterDataset(
                 stretches,
-                length_struct={
-                    "targets": length,
-                    "tokens": length,
-                    "loss_weights": length,
-                    "swapped": length,
-                },
+                length_struct={"columns": stretches.length},
                 num_packing_bins=_PACKED_TOGETHER,
                 max_sequences_per_bin=most_segments or None,
-                meta_features=("tokens", "loss_weights", "swapped", "counts"),
+                meta_features=("counts",),
             )
         )
 
@@ -204,16 +201,8 @@ class _PackedRowsIterator(grain.DatasetIterator):
 
     def __next__(self) -> dict[str, np.ndarray]:
         row = next(self._parent)
-        return {
-            "tokens_BxL": row["tokens"],
-            "targets_BxL": row["targets"],
-            "loss_weights_BxL": row["loss_weights"],
-            "segments_BxL": row["targets_segment_ids"],
-            "positions_BxL": row["targets_positions"],
-            "swapped_BxL": row["swapped"],
-            "component_B": np.int32(self._component),
-            "counts": np.sum(row["counts"], axis=0),
-        }
+        places = row["columns_segment_ids"], row["columns_positions"]
+        return _row(row["columns"], *places, self._component, row["counts"])
 
     def get_state(self) -> dict[str, Any]:
         return self._parent.get_state()
@@ -253,28 +242,41 @@ class _ConcatenatedRowsIterator(grain.DatasetIterator):
                 if not stretches:
                     raise
                 break
-            sizes.append(len(stretches[-1]["targets"]))
-
-        def row(parts: list[np.ndarray]) -> np.ndarray:
-            return np.pad(np.concatenate(parts), (0, self._length - sum(sizes)))
-
-        fields = {
-            f"{name}_BxL": row([stretch[name] for stretch in stretches])
-            for name in ("tokens", "targets", "loss_weights", "swapped")
-        }
-        return {
-            **fields,
-            "segments_BxL": row([np.full(size, place, np.int32) for place, size in enumerate(sizes, start=1)]),
-            "positions_BxL": row([np.arange(size, dtype=np.int32) for size in sizes]),
-            "component_B": np.int32(self._component),
-            "counts": np.sum([stretch["counts"] for stretch in stretches], axis=0),
-        }
+            sizes.append(len(stretches[-1]["columns"]))
+        columns_LxC = np.zeros((self._length, len(_COLUMNS)), np.int32)
+        segments_L, positions_L = np.zeros((2, self._length), np.int32)
+        size = sum(sizes)
+        columns_LxC[:size] = np.concatenate([stretch["columns"] for stretch in stretches])
+        segments_L[:size] = np.repeat(np.arange(1, len(sizes) + 1), sizes)
+        positions_L[:size] = np.concatenate([np.arange(size) for size in sizes])
+        counts = [stretch["counts"] for stretch in stretches]
+        return _row(columns_LxC, segments_L, positions_L, self._component, counts)
 
     def get_state(self) -> dict[str, Any]:
         return self._parent.get_state()
 
     def set_state(self, state: dict[str, Any]) -> None:
         self._parent.set_state(state)
+
+
+def _row(
+    columns_LxC: np.ndarray,
+    segments_L: np.ndarray,
+    positions_L: np.ndarray,
+    component: int,
+    counts: Sequence[np.ndarray],
+) -> dict[str, np.ndarray]:
+    targets_L, tokens_L, loss_weights_L, swapped_L = np.ascontiguousarray(columns_LxC.T)
+    return {
+        "tokens_BxL": tokens_L,
+        "targets_BxL": targets_L,
+        "loss_weights_BxL": loss_weights_L.view(np.float32),
+        "segments_BxL": segments_L,
+        "positions_BxL": positions_L,
+        "swapped_BxL": swapped_L.astype(np.uint8),
+        "component_B": np.int32(component),
+        "counts": np.sum(counts, axis=0),
+    }
 
 
 PACKINGS = {"best_fit": PackedRows, "concatenate": ConcatenatedRows}
