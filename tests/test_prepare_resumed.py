@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 
 from linkjax.config import load_config, to_json
@@ -16,6 +17,7 @@ from linkjax.data.documents import document_id
 from linkjax.data.prepared import Prepared
 from linkjax.errors import UserError
 from linkjax.preparation import runners, units
+from linkjax.preparation.duplicates import met_before
 from linkjax.preparation.partial import Stopped, whole_or_not_at_all
 from linkjax.preparation.runners import RunnerSettings
 from linkjax.preparation.units import lowest_ids, stretches
@@ -65,12 +67,14 @@ def dying_at(monkeypatch, moment):
     return made
 
 
-def test_what_is_done_is_not_done_again(tmp_path, config, monkeypatch, capsys):
+@pytest.mark.parametrize("moment", [1, 7, 10, 11, 15])
+def test_what_is_done_is_not_done_again(tmp_path, config, monkeypatch, capsys, moment):
+    config.drop_duplicates = True
     with monkeypatch.context() as patch:
         everything = dying_at(patch, -1)
         prepare(config, tmp_path / "whole")
     with monkeypatch.context() as patch:
-        before = dying_at(patch, 7)
+        before = dying_at(patch, moment)
         with pytest.raises(Death):
             prepare(config, tmp_path / "out")
     assert "the same command goes on from there" in capsys.readouterr().err
@@ -78,7 +82,7 @@ def test_what_is_done_is_not_done_again(tmp_path, config, monkeypatch, capsys):
     with monkeypatch.context() as patch:
         after = dying_at(patch, -1)
         prepare(config, tmp_path / "out")
-    assert sorted(before + after) == sorted(everything) and len(before) == 7
+    assert sorted(before + after) == sorted(everything) and len(before) == moment
     assert "parts are done already" in capsys.readouterr().err
     assert hashes(tmp_path / "out") == hashes(tmp_path / "whole")
     assert {path.name for path in tmp_path.iterdir()} == {"text", "whole", "out"}
@@ -170,7 +174,7 @@ def start(config_file, out, *options):
 
 
 def test_killed_at_any_moment_the_rest_gives_the_same_folder(tmp_path, config):
-    """A few moments; `tools/kill_prepare.py` takes as many as one likes."""
+    """One moment; `tools/kill_prepare.py` takes as many as one likes."""
     prepare(config, tmp_path / "whole")
     file = tmp_path / "config.json"
     file.write_text(to_json(config))
@@ -220,6 +224,21 @@ def test_the_lowest_ids_are_found_as_a_stream():
         assert len(kept) == min(len(expected) + 1, len(documents))
     twice = [(place, units.Document(document_id("c", b"a"), "a")) for place in range(9)]
     assert [place for place, _ in lowest_ids(twice, 100, once=True)] == [0]
+
+
+def test_documents_met_before_are_found_in_all_files(tmp_path):
+    draw = np.random.default_rng(0)
+    for most in (20, 1000, 2**63):
+        parts = [draw.integers(0, most, size).astype(np.uint64) for size in (300, 0, 1, 500)]
+        files = [tmp_path / f"{number}.npy" for number in range(len(parts))]
+        for file, part in zip(files, parts, strict=True):
+            np.save(file, part)
+        heldout = {3, 5, int(parts[3][7])}
+        met, expected = set(heldout), []
+        for part in parts:
+            expected.append([identifier in met or met.add(identifier) for identifier in part.tolist()])
+        found = [drop.tolist() for drop in met_before(files, heldout)]
+        assert found == [list(map(bool, drop)) for drop in expected]
 
 
 @pytest.mark.parametrize("count", [1, 2, 64, 65, 1000, 3000, 10**6])

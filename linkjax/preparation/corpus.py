@@ -2,6 +2,7 @@
 
 import collections
 import functools
+import hashlib
 import pathlib
 import sys
 from typing import Any, NamedTuple
@@ -16,6 +17,7 @@ from linkjax.data.documents import Document, Documents
 from linkjax.data.texts import MET_BEFORE, READ, left_out
 from linkjax.errors import UserError
 from linkjax.preparation import units
+from linkjax.preparation.duplicates import met_before
 from linkjax.preparation.runners import Runner
 from linkjax.preparation.units import HELDOUT, IDS, Job, Reading
 from linkjax.preparation.work import digest
@@ -110,28 +112,19 @@ def _within(numbered: list[tuple[Any, Document]]) -> list[Document]:
 
 def _drop_duplicates(job: Job, readings: list[Reading], heldout: set[int], pieces: dict[Reading, str]) -> int:
     """Writes those readings again that have documents met before or held out; names them in `pieces`."""
-    work = job.work
-    ids = [np.load(work.path(reading.name) / IDS) for reading in readings]
-    joined = np.concatenate(ids) if ids else np.empty(0, np.uint64)
-    order = np.argsort(joined, kind="stable")
-    drop = np.zeros(len(joined), bool)
-    drop[order[1:]] = joined[order[1:]] == joined[order[:-1]]
-    drop |= np.isin(joined, np.array(sorted(heldout), np.uint64))
-    del order, joined
-    start = 0
-    for reading, mine in zip(readings, ids, strict=True):
-        here = drop[start : start + len(mine)]
-        start += len(mine)
-        if not here.any():
+    work, dropped = job.work, 0
+    files = [work.path(reading.name) / IDS for reading in readings]
+    for reading, drop in zip(readings, met_before(files, heldout), strict=True):
+        if not drop.any():
             continue
         record = work.read(reading.name)
         name = f"{reading.name}-thinned"
-        of = digest(record["hashes"], here.nonzero()[0].tolist())
+        of = digest(record["hashes"], hashlib.sha256(np.packbits(drop)).hexdigest())
         if not work.is_whole(name, of):
-            thin = functools.partial(units.thin, reading, work.path(reading.name), record["files"], here)
-            work.make(name, of, thin)
+            work.make(name, of, functools.partial(units.thin, reading, work.path(reading.name), record["files"], drop))
         pieces[reading] = name
-    return int(drop.sum())
+        dropped += int(drop.sum())
+    return dropped
 
 
 def _report(component: str, split: str, records: list[dict], dropped: int) -> None:
