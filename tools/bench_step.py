@@ -5,6 +5,11 @@
 
 On the devices there are (the yardstick on one of them), with rows of random tokens in documents of 20 to 200. Both
 take turns; compared are medians after a warm-up. The last line is JSON; mfu is null where a device's peak is unknown.
+
+On a GPU, with rows of a prepared folder and beside a PyTorch decoder of the same shape in the same session:
+
+    python tools/bench_step.py --config=configs/link_1b.py --config.batch_size=16 --config.microbatches=1 \\
+        --config.virtual_shards=16 --data=prepared/swahili --alone=yes --torch=yes
 """
 
 import contextlib
@@ -12,6 +17,7 @@ import functools
 import json
 import pathlib
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -23,10 +29,12 @@ import numpy as np
 from tqdm import tqdm
 
 from linkjax import config as configs
+from linkjax.data.pipeline import Stream, StreamSettings
+from linkjax.data.prepared import Prepared
 from linkjax.errors import UserError
 from linkjax.model.decoder import padded_vocabulary
 from linkjax.training.sharding import make_mesh
-from linkjax.training.speed import Speed
+from linkjax.training.speed import Speed, peak_memory
 from linkjax.training.step import Trainer
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
@@ -56,6 +64,29 @@ def random_rows(batch: int, length: int, vocabulary: int, most_segments: int) ->
     }
 
 
+def rows_of(folder: pathlib.Path, run: configs.RunSettings) -> tuple[dict[str, np.ndarray], int]:
+    """The first batch of a prepared folder, and its tokenizer's size."""
+    prepared = Prepared(folder)
+    with contextlib.closing(Stream(prepared, StreamSettings.of(run))) as stream:
+        return next(stream), len(prepared.tokenizer)
+
+
+def torch_step(run: configs.RunSettings, vocabulary: int, rounds: int) -> dict[str, float]:
+    """A PyTorch decoder's, in a process of its own, before this one takes the device."""
+    model = run.model
+    shape = {name: getattr(model, name) for name in ("layers", "width", "heads", "head_width", "hidden")}
+    shape |= {"vocabulary": padded_vocabulary(vocabulary), "batch": run.rows_at_once, "length": run.sequence_length}
+    command = [
+        sys.executable,
+        pathlib.Path(__file__).with_name("torch_decoder.py"),
+        json.dumps(shape | {"rounds": rounds}),
+    ]
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
+    if done.returncode:
+        raise UserError("the PyTorch decoder failed (see above): is PyTorch installed, and does the batch fit?")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
 def ours(run: configs.RunSettings, vocabulary: int, rows: dict[str, np.ndarray]) -> Callable[[], None]:
     trainer = Trainer.of(run, make_mesh(run.mesh), vocabulary, 1)
     state, placed = trainer.initialise(0), trainer.place(rows)
@@ -83,19 +114,22 @@ def yardstick(run: configs.RunSettings, vocabulary: int, rows: dict[str, np.ndar
     return step
 
 
-def bench(config: ml_collections.ConfigDict, rounds: str, alone: str) -> None:
+def bench(config: ml_collections.ConfigDict, rounds: str, data: str, alone: str, torch: str) -> None:
     if not rounds.isdigit() or not int(rounds):
         raise UserError(f"--rounds={rounds}: choose a number of 1 or more.")
     run = configs.run_settings(config)
     if run.model.kv_heads != run.model.heads or not (run.model.qk_norm and run.model.tied_embeddings):
         alone = "yes"  # the yardstick has one shape of block
     vocabulary = run.tokenizer.vocabulary_size
-    rows = random_rows(run.batch_size, run.sequence_length, vocabulary, run.most_segments)
+    if data:
+        rows, vocabulary = rows_of(pathlib.Path(data), run)
+    else:
+        rows = random_rows(run.batch_size, run.sequence_length, vocabulary, run.most_segments)
+    theirs = torch_step(run, vocabulary, int(rounds))["step_ms"] * run.microbatches if torch else 0.0
     sides = {"step_ms": ours(run, vocabulary, rows)}
     if not alone:
         sides["yardstick_ms"] = yardstick(run, vocabulary, rows)
     times: dict[str, list[float]] = {name: [] for name in sides}
-    begun = time.perf_counter()
     for turn in tqdm(range(_WARM_UP + int(rounds)), desc="rounds", disable=not sys.stderr.isatty(), leave=False):
         for name, step in sides.items():
             begun = time.perf_counter()
@@ -106,14 +140,24 @@ def bench(config: ml_collections.ConfigDict, rounds: str, alone: str) -> None:
     result |= {name: statistics.median(values) for name, values in times.items()}
     if not alone:
         result["ratio"] = result["step_ms"] / result["yardstick_ms"]
-    result["tokens_per_s"] = rows["tokens_BxL"].size / result["step_ms"] * 1e3
+    tokens = int(np.count_nonzero(rows["segments_BxL"]))
+    result["tokens_per_s"] = tokens / result["step_ms"] * 1e3
     speed = Speed(run.model, vocabulary, run.sequence_length, jax.devices())
     result["mfu"] = speed.utilisation(result["tokens_per_s"])
+    result["peak_memory_gib"] = peak_memory()
+    if torch:
+        result["torch_ms"] = theirs
+        result["torch_mfu"] = speed.utilisation(rows["tokens_BxL"].size / theirs * 1e3)
     print(f"{jax.device_count()} x {jax.devices()[0].device_kind}, JAX {jax.__version__}, {speed.said}")
     print(json.dumps({name: value and round(value, 4) for name, value in result.items()}))
 
 
 if __name__ == "__main__":
-    options = {"rounds": ("30", "measured steps of each"), "alone": ("", "anything: without the yardstick")}
+    options = {
+        "rounds": ("30", "measured steps of each"),
+        "data": ("", "prepared folder to take a batch from; empty = random tokens"),
+        "alone": ("", "anything: without the yardstick"),
+        "torch": ("", "anything: a PyTorch decoder beside it"),
+    }
     with contextlib.suppress(KeyboardInterrupt):
         configs.main(bench, __doc__, options, sys.argv)
