@@ -9,7 +9,11 @@ import numpy as np
 import pytest
 from jax.sharding import PartitionSpec as P
 
+from linkjax.model.decoder import Layout, ModelSettings
+from linkjax.training import step
+from linkjax.training.optimizer import OptimizerSettings
 from linkjax.training.program import Array, Program
+from linkjax.training.sharding import MeshSettings, make_mesh
 
 SIDE = 32
 PRODUCT = 2 * SIDE**3
@@ -94,6 +98,28 @@ def test_convolutions_are_counted_as_xla_counts_them(options):
     text = lowered.compile(compiler_options={"xla_backend_optimization_level": 0}).as_text()
     assert "convolution(" in text
     assert Program.parse(text).product_flops() == lowered.cost_analysis()["flops"]
+
+
+@pytest.mark.parametrize("layers", [2, 4])
+def test_the_step_with_a_loop_over_blocks_counts_as_without(layers, monkeypatch):
+    """Without a loop XLA's own count is right; it has what is no matrix product besides."""
+    model = ModelSettings(
+        layers=layers, width=256, heads=2, kv_heads=2, head_width=128, hidden=512, attention="reference", remat="full"
+    )  # fmt: skip
+    mesh = make_mesh(MeshSettings(), jax.devices()[:1])
+    compiled = []
+    for unroll in (1, layers):
+        monkeypatch.setattr(
+            step, "Layout", lambda constrain, attend, _, unroll=unroll: Layout(constrain, attend, unroll)
+        )
+        trainer = step.Trainer(model, OptimizerSettings(), mesh, 2048, 2, 10, loss_chunks=1)
+        compiled.append(trainer.lower(4, 256).compile(compiler_options={"xla_backend_optimization_level": 0}))
+    loop, plain = (Program.parse(one.as_text()) for one in compiled)
+    assert " while(" in compiled[0].as_text()
+    assert " while(" not in compiled[1].as_text()
+    assert loop.product_flops() == plain.product_flops()
+    assert loop.product_flops() == pytest.approx(compiled[1].cost_analysis()["flops"], rel=0.05)
+    assert loop.product_flops() > 1.3 * compiled[0].cost_analysis()["flops"]
 
 
 def test_collectives_are_counted_with_their_bytes():

@@ -43,7 +43,10 @@ _OUT_OF_MEMORY = re.compile(r"([\d.]+)G\) exceeds available HBM|Used ([\d.]+)G o
 
 
 class Memory(NamedTuple):
-    """Of a chip, in bytes: what is there before the step (weights, optimizer state, batch), and what it takes more."""
+    """Of a chip, in bytes: what is there before the step (weights, optimizer state, batch), and what it takes more.
+
+    That is the sum of what is allocated. Less is in use at the same time, so it is on the safe side.
+    """
 
     state: int
     step: int
@@ -55,6 +58,8 @@ class Memory(NamedTuple):
 
 def compile_topology(config: ml_collections.ConfigDict, topology: str, text: str) -> None:
     settings = configs.run_settings(config)
+    if text and not pathlib.Path(text).absolute().parent.is_dir():
+        raise UserError(f"--text={text}: its folder does not exist.")
     devices = _devices(topology)
     kind = devices[0].device_kind
     limit = round(_HBM_GIB[kind] * _GIB)
@@ -86,19 +91,25 @@ def compile_topology(config: ml_collections.ConfigDict, topology: str, text: str
 
     ### Report
     analysis = compiled.memory_analysis()
-    inputs = analysis.argument_size_in_bytes
-    memory = Memory(inputs, analysis.peak_memory_in_bytes - inputs)
+    outputs = analysis.output_size_in_bytes - analysis.alias_size_in_bytes
+    memory = Memory(analysis.argument_size_in_bytes, analysis.temp_size_in_bytes + outputs)
     program = Program.parse(hlo)
     flops = _report_flops(settings, program, len(devices))
     traffic = _report_collectives(program)
-    print(f"memory       {memory.state / _GIB:.2f} GiB state and batch, {memory.step / _GIB:.2f} GiB more in the step")
+    print(
+        f"memory       {memory.state / _GIB:.2f} GiB of state and batch, {memory.step / _GIB:.2f} GiB allocated by the"
+        f" step; {analysis.peak_memory_in_bytes / _GIB:.2f} GiB in use at the most"
+    )
     print(_verdict(settings, memory, limit, len(devices)))
     _print_json(memory, limit, flops, traffic, seconds)
 
 
 def _devices(topology: str) -> Sequence[jax.Device]:
     """The devices that a topology describes."""
-    if not os.environ.get("TPU_LIBRARY_PATH") and not importlib.util.find_spec("libtpu"):
+    library = os.environ.get("TPU_LIBRARY_PATH")
+    if library and not pathlib.Path(library).is_file():
+        raise UserError(f"TPU_LIBRARY_PATH names '{library}', which is no file.")
+    if not library and not importlib.util.find_spec("libtpu"):
         raise UserError(
             "the TPU compiler is not here: pip install 'linkjax[tpu]', or name its libtpu.so in TPU_LIBRARY_PATH."
         )
@@ -147,7 +158,7 @@ def _report_collectives(program: Program) -> int:
         runs, size = by_kind.get(one.kind, (0, 0))
         by_kind[one.kind] = [runs + one.times, size + one.times * one.bytes]
     for kind, (runs, size) in sorted(by_kind.items()):
-        print(f"{kind:<18} {runs:>8,} a step {size / 1e9:>8.2f} GB")
+        print(f"{kind:<18} {runs:>8,} a chip and step, {size / 1e9:.2f} GB")
     return sum(size for _, size in by_kind.values())
 
 
