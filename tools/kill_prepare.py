@@ -78,7 +78,8 @@ def main() -> None:
         kills += 1
         partial = out.with_name(f".{out.name}.partial") / "work"
         pieces = sum(not path.name.startswith(".") for path in partial.glob("*"))
-        finish(prepare(options, out, arguments.processes))
+        if not out.exists():  # or the kill came after the last step
+            finish(prepare(options, out, arguments.processes))
         identical = hashes(out) == expected
         same += identical
         print(f"kill {kills}: after {moment:.2f} s, {pieces} pieces done, identical: {identical}", flush=True)
