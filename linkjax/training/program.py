@@ -99,7 +99,7 @@ class Program:
         """Those on the way from the entry.
 
         One that the compiler for TPU runs beside computations is written down in each of them, with its channel and
-        the number of its chain; it is begun once, in the outermost.
+        the number of its chain; it is begun once, where it is met first.
         """
         found: dict[Any, Collective] = {}
         for name, instruction, times in self._walk(self.entry, 1):
@@ -119,8 +119,7 @@ class Program:
             one = Collective(kind, size, times, largest, source.group(1) if source else "")
             chain = re.search(r'chain_id="\d+"', instruction.rest)
             key = (instruction.attribute("channel_id"), chain.group()) if chain else len(found)
-            if key not in found or times < found[key].times:
-                found[key] = one
+            found.setdefault(key, one)
         return list(found.values())
 
     def kernels(self) -> int:
