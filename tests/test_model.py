@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -131,3 +132,26 @@ def test_sizes_are_what_they_are_called(name, millions):
 def test_impossible_shapes_are_refused(bad):
     with pytest.raises(UserError, match=next(iter(bad))):
         dataclasses.replace(SETTINGS, **bad)
+
+
+def test_a_frequent_piece_gets_its_whole_gradient_in_bfloat16():
+    """Its gradient is a sum over many tokens; in bfloat16 it stops growing at a few hundred of them."""
+    rows_16x64 = jnp.full((16, 64), 7, jnp.int32)
+    alone_16x64 = jnp.ones_like(rows_16x64).cumsum(axis=1)  # each token a document: all have the same gradient
+
+    settings = dataclasses.replace(SETTINGS, layers=1)
+    graph, params = nnx.split(Decoder(settings, VOCABULARY, nnx.Rngs(params=0)), nnx.Param)
+    direction_D = jax.random.normal(jax.random.key(1), (SETTINGS.width,))
+
+    @functools.partial(jax.jit, static_argnums=0)
+    def gradient(dtype):
+        def along(params):
+            decoder = nnx.merge(graph, params)
+            decoder.settings = dataclasses.replace(settings, dtype=dtype)
+            x_BxLxD = decoder(rows_16x64, alone_16x64, jnp.zeros_like(rows_16x64))
+            return (x_BxLxD.astype(jnp.float32) * direction_D[None, None]).sum()
+
+        return jax.grad(along)(params)["embedding_VxD"][...][7]
+
+    wide, narrow = gradient("float32"), gradient("bfloat16")
+    assert np.linalg.norm(narrow - wide) < 0.05 * np.linalg.norm(wide)

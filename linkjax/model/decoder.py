@@ -106,9 +106,10 @@ class Decoder(nnx.Module):
     def __call__(self, tokens_BxL: jax.Array, segments_BxL: jax.Array, positions_BxL: jax.Array) -> jax.Array:
         """Returns x_BxLxD, what logits are made of."""
         dtype = jnp.dtype(self.settings.dtype)
-        # A device looks up whole vectors, in its part of the vocabulary.
-        embedding_VxD = self.layout.constrain(self.embedding_VxD[...].astype(dtype), ("vocabulary", None))
-        x_BxLxD = embedding_VxD[tokens_BxL]
+        # A device looks up whole vectors, in its part of the vocabulary; in float32, because the gradient of a frequent
+        # piece is a sum over thousands of tokens.
+        embedding_VxD = self.layout.constrain(self.embedding_VxD[...], ("vocabulary", None))
+        x_BxLxD = embedding_VxD[tokens_BxL].astype(dtype)
         x_BxLxD = self.layout.constrain(x_BxLxD, ("batch", "length", None))
 
         def run(block: Block, x_BxLxD: jax.Array) -> jax.Array:
