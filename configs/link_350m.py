@@ -3,9 +3,8 @@
     python -m linkjax.train --config=configs/link_350m.py --config.english='en/*.txt' \\
         --config.target='sw/*.txt' --config.lexicon=en-sw.tsv --config.target_language=sw
 
-For a TPU v5e 4x4 or more; all chips share the weights (mesh.fsdp). Memory is in
-docs/sizes.md; on TPUs
-it has not been run, so how long it takes is not known. `link_350m.py:cpu` makes a tiny run on a CPU.
+For 16 TPU v5e chips (4x4) or more, which all share the weights (mesh.fsdp): compiled for 16 it is allocated 6.8 of
+the 15.75 GiB of each (docs/sizes.md). How long it takes has not been measured. `:cpu` after its name makes a tiny run.
 """
 
 from configs.link import link_config
