@@ -1,6 +1,6 @@
 """What the configs link_137m.py to link_3b.py have in common.
 
-From arXiv 2411.12986 (section 3 and appendix): 1024 rows a step, 24 layers of width 1024 or 2048 with 16 heads, rows of
+From arXiv 2411.12986: 1024 rows a step, 24 layers of width 1024 or 2048 with 16 heads, rows of
 1024 tokens (2048 for 2.7B), 30, 100 and 150 thousand steps for 300M, 1.3B and 2.7B, Adam with 0.9 and 0.999, weight
 decay 0.01, clipping at 1, a cosine to 1e-5 after 1 % of warm-up, peaks of 3e-4 (300M) and 2e-4 (1.3B), 5 % of the
 tokens in the target language. Our choice, as it is not published: as many key and value heads as query heads, the
