@@ -164,3 +164,22 @@ def test_cudnn_is_told_where_documents_begin(rows):
         assert row_lengths.tolist() == [*sizes, *[-1] * missing]
         ends = np.cumsum([0, *sizes]).tolist() if sizes else [-1]
         assert row_offsets.tolist() == [*ends, *[-1] * missing]
+
+
+def test_cudnn_is_called_for_packed_rows_forward_and_backward(monkeypatch):
+    """Lowered for CUDA without one: what the compiler would be given. The kernel itself needs a GPU."""
+    from jax._src.cudnn import fused_attention_stablehlo as fused
+
+    monkeypatch.setattr(fused, "check_cudnn_version", lambda: 91000)
+    monkeypatch.setattr(fused, "check_compute_capability", lambda capability: True)
+    q, kv = (jax.ShapeDtypeStruct((4, LENGTH, heads, WIDTH), jnp.bfloat16) for heads in (HEADS, KV_HEADS))
+
+    def total(q, k, v, segments):
+        return cudnn.attend(q, k, v, segments, 16).astype(jnp.float32).sum()
+
+    traced = jax.jit(jax.grad(total, argnums=(0, 1, 2))).trace(q, kv, kv, jax.ShapeDtypeStruct((4, LENGTH), jnp.int32))
+    program = traced.lower(lowering_platforms=("cuda",)).as_text()
+    for name in ("__cudnn$fmhaSoftmax(", "__cudnn$fmhaSoftmaxBackward("):
+        (call,) = (line for line in program.splitlines() if f"custom_call @{name}" in line)
+        assert r"\22mask_type\22: \22PADDING_CAUSAL\22" in call
+        assert r"\22max_seg_per_batch\22: 16" in call
