@@ -268,10 +268,21 @@ class Stream(Iterator[dict[str, np.ndarray]]):
                 return next(self)
         parts = []
         for _ in range(self._per_host):
-            block = next(self._blocks)
+            block = self._next_block()
             parts.append(block["rows"])
             self.states[int(block["shard"])] = str(block["state"])
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def _next_block(self) -> dict[str, Any]:
+        try:
+            return next(self._blocks)
+        except RuntimeError as error:
+            if "Worker process was terminated" not in str(error):  # Grain's
+                raise
+            raise UserError(
+                "a process that reads data was killed, perhaps for want of memory: start the same command again, or"
+                " with fewer --config.workers."
+            ) from error
 
     def close(self) -> None:
         self._blocks.close()

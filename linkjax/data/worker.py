@@ -1,4 +1,4 @@
-"""The main module of the worker processes: it keeps JAX out of them.
+"""The main module of the worker processes: it keeps JAX out of them, and ends them with their parent.
 
 A spawned process imports its parent's main module before anything else, so a worker of `linkjax.train`, or of any
 program that uses JAX, would begin with that. Grain imports JAX where it finds it and does without where it does not.
@@ -7,10 +7,24 @@ program that uses JAX, would begin with that. Grain imports JAX where it finds i
 import contextlib
 import importlib
 import logging
+import os
 import sys
+import threading
+import time
 from collections.abc import Iterator
 
+_WATCHED_EVERY = 0.5  # seconds
+
+
+def _end_with(parent: int) -> None:
+    """A parent that was killed cannot end its workers, and they would wait for it for ever."""
+    while os.getppid() == parent:
+        time.sleep(_WATCHED_EVERY)
+    os._exit(1)
+
+
 if __name__ == "__mp_main__":
+    threading.Thread(target=_end_with, args=[os.getppid()], daemon=True).start()
     sys.modules["jax"] = None  # an import of it raises ImportError
     logging.getLogger("absl").setLevel(logging.ERROR)  # Grain warns that it has no profiler
 
