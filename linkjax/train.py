@@ -13,6 +13,7 @@ import contextlib
 import json
 import pathlib
 import platform
+import signal
 import subprocess
 import sys
 import tempfile
@@ -174,7 +175,15 @@ def _prepare(config: ml_collections.ConfigDict, folder: pathlib.Path) -> None:
         file.write(configs.to_json(config))
         file.flush()
         command = [sys.executable, "-m", "linkjax.prepare", f"--config={file.name}", f"--out={folder}"]
-        code = subprocess.run(command, check=False).returncode
+        with subprocess.Popen(command) as process:
+            before = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+            try:
+                code = process.wait()
+            except BaseException:
+                process.terminate()
+                raise
+            finally:
+                signal.signal(signal.SIGTERM, before)
     if code < 0:
         raise UserError(f"preparing {folder} was ended by signal {-code}: start it again.")
     if code:

@@ -192,6 +192,24 @@ def test_killed_and_started_again_it_goes_on_exactly(tmp_path, toy_folder):
     assert {k: v for k, v in whole.items() if k not in TIMES} == {k: v for k, v in resumed.items() if k not in TIMES}
 
 
+def test_stopped_by_a_signal_while_it_prepares_it_leaves_no_process(tmp_path, text_files):
+    process = subprocess.Popen(
+        command("train", *local_text(text_files), f"--workdir={tmp_path}/run"),
+        cwd=ROOT,
+        env=environment(),
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    while not (tmp_path / "run/.data.partial/work").exists() and process.poll() is None:
+        time.sleep(0.01)
+    process.terminate()
+    _, said = process.communicate(timeout=100)  # waits for all that may write there
+    assert process.returncode == 143, said
+    assert "the same command goes on from there" in said and "Traceback" not in said
+    assert not (tmp_path / "run/data").exists()
+
+
 def test_other_settings_in_an_unfinished_run_are_refused(tmp_path, toy_folder):
     workdir = tmp_path / "run"
     base = ["--config=configs/base.py:cpu", *WORLD, f"--config.data={toy_folder}", f"--workdir={workdir}"]
