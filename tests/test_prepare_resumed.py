@@ -1,5 +1,6 @@
 """Preparing data in parts: stopped and gone on with, by several processes, with duplicates and damage."""
 
+import errno
 import hashlib
 import json
 import os
@@ -224,6 +225,26 @@ def test_the_lowest_ids_are_found_as_a_stream():
         assert len(kept) == min(len(expected) + 1, len(documents))
     twice = [(place, units.Document(document_id("c", b"a"), "a")) for place in range(9)]
     assert [place for place, _ in lowest_ids(twice, 100, once=True)] == [0]
+
+
+def test_a_document_larger_than_all_that_may_be_held_out_is_held_out_alone(tmp_path, config, monkeypatch):
+    monkeypatch.setattr(units, "HELDOUT_BYTES", 10)
+    prepare(config, tmp_path / "out")
+    prepared = Prepared(tmp_path / "out")
+    assert [len(prepared.heldout(component)) for component in prepared.components] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    "full", [OSError(errno.ENOSPC, "No space left on device"), RuntimeError("write() failed: No space left on device")]
+)
+def test_a_full_disk_is_a_sentence_and_what_is_done_is_kept(tmp_path, full):
+    with (
+        pytest.raises(UserError, match="no space is left"),
+        whole_or_not_at_all(tmp_path / "out") as partial,
+    ):
+        (partial / "work").mkdir()
+        raise full
+    assert (tmp_path / ".out.partial/work").is_dir() and not (tmp_path / "out").exists()
 
 
 def test_documents_met_before_are_found_in_all_files(tmp_path):

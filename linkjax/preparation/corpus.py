@@ -103,9 +103,9 @@ def _corpus(job: Job, task, readings: list[Reading]) -> Corpus:
 
 
 def _within(numbered: list[tuple[Any, Document]]) -> list[Document]:
-    """What `lowest_ids` found, without the one more."""
+    """What `lowest_ids` found, without the one more; a single document stays, however large."""
     total = sum(len(document.text.encode()) for _, document in numbered)
-    if total <= units.HELDOUT_BYTES:
+    if total <= units.HELDOUT_BYTES or len(numbered) == 1:
         return [document for _, document in numbered]
     return sorted(document for _, document in numbered)[:-1]
 

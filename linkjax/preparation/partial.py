@@ -6,7 +6,9 @@
 """
 
 import contextlib
+import errno
 import fcntl
+import os
 import pathlib
 import shutil
 import sys
@@ -45,9 +47,14 @@ def whole_or_not_at_all(out: pathlib.Path) -> Iterator[pathlib.Path]:
             (partial / FOLDER).mkdir()
             yield partial
             (partial / FOLDER).rename(out)
+        except Stopped:
+            raise
         except Exception as error:
-            if not isinstance(error, Stopped):
-                _remove(partial, created)
+            if os.strerror(errno.ENOSPC) in str(error):  # ArrayRecord raises a RuntimeError
+                raise Stopped(
+                    f"no space is left for {partial}: make room and start the same command again, it goes on from there."
+                ) from error
+            _remove(partial, created)
             raise
         except BaseException:
             print(f"what is done of {out} is kept: the same command goes on from there.", file=sys.stderr)
