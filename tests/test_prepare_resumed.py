@@ -5,9 +5,11 @@ import hashlib
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -119,6 +121,29 @@ def test_a_second_process_is_refused_and_harms_nothing(tmp_path, config):
             prepare(config, tmp_path / "out")
     assert (tmp_path / "out/mine").read_text() == "mine"
     assert not partial.exists()
+
+
+def test_of_those_that_come_at_once_one_fills_the_folder(tmp_path):
+    out, ended = tmp_path / "out", []
+
+    def fill():
+        try:
+            with whole_or_not_at_all(out) as partial:
+                (partial / "folder/file").write_text("all")
+            ended.append("whole")
+        except UserError:
+            ended.append("refused")
+
+    for _ in range(150):
+        fills = [threading.Thread(target=fill) for _ in range(4)]
+        for one in fills:
+            one.start()
+        for one in fills:
+            one.join()
+        assert sorted(ended) == ["refused"] * 3 + ["whole"]
+        assert [path.name for path in tmp_path.iterdir()] == ["out"]
+        shutil.rmtree(out)
+        ended.clear()
 
 
 def test_processes_change_nothing(tmp_path, config):

@@ -52,24 +52,26 @@ def whole_or_not_at_all(out: pathlib.Path) -> Iterator[pathlib.Path]:
         except Exception as error:
             if os.strerror(errno.ENOSPC) in str(error):  # ArrayRecord raises a RuntimeError
                 raise Stopped(
-                    f"no space is left for {partial}: make room and start the same command again, it goes on from there."
+                    f"no space is left for {partial}: make room and start the same command again, it goes on from"
+                    " there."
                 ) from error
             _remove(partial, created)
             raise
         except BaseException:
             print(f"what is done of {out} is kept: the same command goes on from there.", file=sys.stderr)
             raise
-        shutil.rmtree(partial)
+        shutil.rmtree(partial, ignore_errors=True)  # another one may be about to ask for the lock
 
 
 @contextlib.contextmanager
 def _locked(path: pathlib.Path, out: pathlib.Path) -> Iterator[None]:
-    with path.open("w") as file:
+    with contextlib.ExitStack() as opened:
         try:
+            file = opened.enter_context(path.open("w"))
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if not path.exists():  # removed by the one that held it
+            if not os.path.samestat(os.fstat(file.fileno()), path.stat()):
                 raise BlockingIOError
-        except BlockingIOError as error:
+        except (BlockingIOError, FileNotFoundError) as error:  # not there: removed by the one that held it
             raise UserError(f"{out} is being made by another process: wait for it, or choose another --out.") from error
         yield
 

@@ -4,6 +4,7 @@ import collections
 import dataclasses
 import functools
 import heapq
+import io
 import pathlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -81,7 +82,9 @@ class Reading:
             return {"left_out": counts}
         ids = _Ids()
         files = write_documents(ids.noted(documents), folder, self.stem)
-        np.save(folder / IDS, ids.array())
+        stored = io.BytesIO()  # into a file NumPy writes without saying what went wrong
+        np.save(stored, ids.array())
+        (folder / IDS).write_bytes(stored.getbuffer())
         return {"files": files, "bytes": ids.bytes, "left_out": counts}
 
     def _documents(self, task: Any, counts: collections.Counter[str]) -> Iterator[Document]:
