@@ -134,15 +134,16 @@ def test_a_damaged_file_ends_the_stream_with_its_name(toy_folder, stream_setting
         next(stream)
 
 
-def test_a_sample_is_from_all_over_and_of_its_size(toy, on_disk, monkeypatch):
-    component = max(toy.components, key=lambda component: component["bytes"])
-    in_memory = list(toy.sample(component, 20_000))
-    monkeypatch.setattr(toy, "_documents", {})
-    by_blocks = list(toy.sample(component, 20_000))
-    everything = list(toy.documents(component))
-    for sample in (in_memory, by_blocks):
-        assert sum(len(document.text) for document in sample) == pytest.approx(20_000, rel=0.5)
-        places = [everything.index(document) for document in sample]
-        assert min(places) < len(everything) / 4
-        assert max(places) > len(everything) * 3 / 4
-    assert everything == [toy.documents(component)[i] for i in range(len(everything))]
+@pytest.mark.parametrize("memory", [0, 2**26])
+def test_a_sample_is_from_all_over_and_of_its_size(toy, tmp_path, monkeypatch, memory):
+    monkeypatch.setattr(Documents, "_MEMORY_BYTES", memory)
+    documents, files = written(tmp_path, 20_000)
+    monkeypatch.setattr(toy, "documents", lambda component: Documents(files))
+    size = sum(len(document.text.encode()) for document in documents)
+    sample = list(toy.sample({"bytes": size}, size // 10))
+    assert sum(len(document.text.encode()) for document in sample) == pytest.approx(size / 10, rel=0.1)
+    places = [2**64 - 1 - document.id for document in sample]
+    assert places == sorted(set(places))
+    assert min(places) < 2_000
+    assert max(places) > 18_000
+    assert list(Documents(files)) == documents

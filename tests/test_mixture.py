@@ -147,6 +147,7 @@ def test_no_document_is_read_more_often_than_the_limit(toy, stream_settings):
     ("changes", "says"),
     [
         ({"most_passes": "toy_world_target=3,toy_world_english=5"}, "limits every component"),
+        ({"most_passes": "toy_world_target=3", "rates": "0.5:toy_world_target=1"}, "limits every component"),
         ({"most_passes": "toy_world=3"}, "most_passes names 'toy_world'"),
         ({"rates": "0.5:x=1"}, "rates names 'x'"),
     ],

@@ -50,7 +50,7 @@ def test_what_cannot_be_prepared_is_named_and_leaves_nothing(tmp_path, key, valu
     ("file", "content", "says"),
     [
         ("en.txt", None, "no file matches"),
-        ("sw.txt", b"\n \n", "the corpus of 'local_text_sw' has no documents"),
+        ("sw.txt", b"\n \n", "the corpus of 'local_text_sw' has no documents for training"),
         ("sw.txt", b"Mbwa\n" * 3, "has 3 documents and few words, too little for 8 virtual shards"),
         ("en.txt", b"fine\n\xff\xfe\n", r"en\.txt is not UTF-8 text"),
         ("lexicon.tsv", b"no tab on this line\n", "line 1: expected two words"),

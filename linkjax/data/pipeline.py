@@ -240,8 +240,9 @@ class Stream(Iterator[dict[str, np.ndarray]]):
         self._per_host = shards // hosts
         mine = range(host * self._per_host, (host + 1) * self._per_host)
         self.states = {shard: state for shard, state in (states or {}).items() if shard in mine}
-        run_rates(prepared, settings)  # says at once, and in this process, what is wrong
-        if set(pass_limits(prepared, settings)) == {component["name"] for component in prepared.components}:
+        rates = run_rates(prepared, settings)  # says at once, and in this process, what is wrong
+        last = {of["name"] for of, rate in zip(prepared.components, rates.rates_SxC[-1], strict=True) if rate}
+        if last <= set(pass_limits(prepared, settings)):
             raise UserError("most_passes limits every component: leave one that the others' shares can go to.")
         for component in prepared.components:
             _operations(component)

@@ -112,7 +112,7 @@ class Stretches(grain.IterDataset):
         super().__init__()
         self.documents, self.encoder, self.length = documents, encoder, length
         self.expected_documents = expected_documents
-        self.most_documents = round(most_passes * len(documents)) if most_passes else sys.maxsize
+        self.most_documents = max(round(most_passes * len(documents)), 1) if most_passes else sys.maxsize
 
     def __iter__(self) -> grain.DatasetIterator:
         return _StretchesIterator(self)

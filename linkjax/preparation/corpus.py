@@ -98,7 +98,7 @@ def _corpus(job: Job, task, readings: list[Reading]) -> Corpus:
     for split, some in found.items():
         _report(task.name, split, [work.read(reading.name) for reading in some], dropped if split == "train" else 0)
     if not files:
-        raise UserError(f"the corpus of '{task.name}' has no documents: check its files.")
+        raise UserError(f"the corpus of '{task.name}' has no documents for training: check its files.")
     return Corpus(files, hashes, size, Documents(files), heldout)
 
 
