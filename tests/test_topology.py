@@ -8,11 +8,14 @@ import subprocess
 import sys
 
 import pytest
+from jax.experimental import topologies
 
 from linkjax.config import load_config, run_settings
+from linkjax.errors import UserError
 from linkjax.model.decoder import padded_vocabulary
 from linkjax.model.flops import training_flops
 from linkjax.training.program import Program
+from linkjax.training.sharding import MeshSettings, make_mesh
 
 ROOT = pathlib.Path(__file__).parent.parent
 LIBTPU = bool(os.environ.get("TPU_LIBRARY_PATH") or importlib.util.find_spec("libtpu"))
@@ -131,3 +134,15 @@ def settings_of(options):
             if name.startswith("config."):
                 config.update_from_flattened_dict({name.removeprefix("config."): value})
     return run_settings(config)
+
+
+@needs_libtpu
+def test_slices_of_tpus_are_the_slice_axis(monkeypatch):
+    monkeypatch.setenv("TPU_SKIP_MDS_QUERY", "1")
+    devices = topologies.get_topology_desc("v5e:2x2", platform="tpu", num_slices=2).devices
+    mesh = make_mesh(MeshSettings(slice=2, data=1, fsdp=0), devices)
+    assert mesh.shape["slice"] == 2
+    assert mesh.shape["fsdp"] == 4
+    assert [{device.slice_index for device in part.flat} for part in mesh.devices] == [{0}, {1}]
+    with pytest.raises(UserError, match=r"the TPUs are in 2 slices, and mesh.slice is 1: set it to 2"):
+        make_mesh(MeshSettings(), devices)

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jax.experimental import mesh_utils
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
@@ -54,7 +55,14 @@ def make_mesh(settings: MeshSettings, devices: Any = None) -> Mesh:
         raise UserError(
             f"mesh {dict(zip(AXES, sizes, strict=True))} takes {math.prod(sizes)} devices, there are {len(devices)}."
         )
-    return jax.make_mesh(tuple(sizes), AXES, axis_types=(AxisType.Auto,) * len(AXES), devices=devices)
+    kinds = (AxisType.Auto,) * len(AXES)
+    slices = len({device.slice_index for device in devices}) if devices[0].platform == "tpu" else 1
+    if slices == 1:
+        return jax.make_mesh(tuple(sizes), AXES, axis_types=kinds, devices=devices)
+    if sizes[0] != slices:
+        raise UserError(f"the TPUs are in {slices} slices, and mesh.slice is {sizes[0]}: set it to {slices}.")
+    within, between = (1, *sizes[1:]), (slices, *(1 for _ in sizes[1:]))
+    return Mesh(mesh_utils.create_hybrid_device_mesh(within, between, devices), AXES, axis_types=kinds)
 
 
 def rows_divide(mesh: Mesh, batch_size: int, sequence_length: int) -> None:
