@@ -23,7 +23,7 @@ from tests.global_batches import BATCHES, SETTINGS, digest, make_trainer
 
 ROOT = pathlib.Path(__file__).parent.parent
 DEVICES = 4  # of all processes together
-TIMES = ("tokens_per_second", "waiting_share")
+TIMES = ("tokens_per_second", "waiting_share", "compile_seconds")
 SIZES = {"world.subjects": 80, "steps": 24, "checkpoint_every": 4, "eval_every": 24, "model.layers": 1}
 
 

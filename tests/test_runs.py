@@ -15,7 +15,7 @@ from linkjax.training.metrics import read_metrics
 
 ROOT = pathlib.Path(__file__).parent.parent
 WORLD = ["--config.world.subjects=80"]  # the prepared one's
-TIMES = ("tokens_per_second", "waiting_share")
+TIMES = ("tokens_per_second", "waiting_share", "compile_seconds")
 
 
 TRAIN_AND_LOOK_FOR_TENSORFLOW = """
