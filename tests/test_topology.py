@@ -146,3 +146,13 @@ def test_slices_of_tpus_are_the_slice_axis(monkeypatch):
     assert [{device.slice_index for device in part.flat} for part in mesh.devices] == [{0}, {1}]
     with pytest.raises(UserError, match=r"the TPUs are in 2 slices, and mesh.slice is 1: set it to 2"):
         make_mesh(MeshSettings(), devices)
+
+
+@needs_libtpu
+def test_the_smallest_size_fits_sixteen_chips():
+    """As it is, with the memory that docs/sizes.md gives."""
+    done = compile_topology(config="configs/link_137m.py", topology="v5e:4x4")
+    assert done.returncode == 0, done.stderr
+    printed = json.loads(done.stdout.splitlines()[-1])
+    assert printed["fits"]
+    assert printed["hbm_bytes_per_chip"] / 2**30 == pytest.approx(6.9, abs=0.5)

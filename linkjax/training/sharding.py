@@ -56,7 +56,7 @@ def make_mesh(settings: MeshSettings, devices: Any = None) -> Mesh:
             f"mesh {dict(zip(AXES, sizes, strict=True))} takes {math.prod(sizes)} devices, there are {len(devices)}."
         )
     kinds = (AxisType.Auto,) * len(AXES)
-    slices = len({device.slice_index for device in devices}) if devices[0].platform == "tpu" else 1
+    slices = len({getattr(device, "slice_index", 0) for device in devices}) if devices[0].platform == "tpu" else 1
     if slices == 1:
         return jax.make_mesh(tuple(sizes), AXES, axis_types=kinds, devices=devices)
     if sizes[0] != slices:
