@@ -1,6 +1,6 @@
 """Kills `prepare` at random moments, lets it finish, and compares the folder with one made in peace.
 
-    python tools/kill_prepare.py --folder=/tmp/kills --kills=20
+    python tools/kill_prepare.py --folder=kills --kills=20
 
 Prints a line for each kill and one of JSON at the end: how many kills, and how many folders were byte-identical.
 """

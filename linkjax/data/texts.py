@@ -1,5 +1,6 @@
 """The texts of a component, in parts that are read each by itself. No TensorFlow here."""
 
+import abc
 import collections
 import dataclasses
 import functools
@@ -23,7 +24,7 @@ class Part(NamedTuple):
     texts: Callable[[], Iterable[str]]
 
 
-class Texts:
+class Texts(abc.ABC):
     """Texts in parts. The parts of a split, and the texts of each, always come in the same order.
 
     Attributes:
@@ -35,8 +36,9 @@ class Texts:
     name: str
     drop_duplicates: bool = False
 
+    @abc.abstractmethod
     def parts(self, split: str) -> Sequence[Part]:
-        raise NotImplementedError
+        """The parts of a split."""
 
     def chosen(
         self, split: str, texts: Iterable[str], counts: collections.Counter[str], met: IdSet | None

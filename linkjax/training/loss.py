@@ -69,7 +69,6 @@ def token_losses(
         projection_vxD = jax.lax.pcast(projection_vxD, others, to="varying")
         first = jax.lax.axis_index(vocabulary_axis) * len(projection_vxD)
 
-        @jax.checkpoint
         def of_chunk(x_bxcxD, targets_bxc):
             logits_bxcxv = logits_of(x_bxcxD, projection_vxD, logit_cap)
             greatest_bxc = jax.lax.pmax(jax.lax.stop_gradient(logits_bxcxv.max(-1)), vocabulary_axis)
@@ -85,7 +84,7 @@ def token_losses(
         if chunks == 1:
             return of_chunk(x_bxlxD, targets_bxl)
         parts = (jnp.stack(jnp.split(values, chunks, axis=1)) for values in (x_bxlxD, targets_bxl))
-        found = jax.lax.map(lambda part: of_chunk(*part), tuple(parts))
+        found = jax.lax.map(lambda part: jax.checkpoint(of_chunk)(*part), tuple(parts))
         return jax.tree.map(lambda values_Cxbxc: jnp.concatenate(list(values_Cxbxc), axis=1), found)
 
     return run(x_BxLxD, projection_VxD, targets_BxL)
