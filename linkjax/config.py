@@ -5,7 +5,9 @@ import dataclasses
 import difflib
 import importlib.util
 import json
+import math
 import pathlib
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -17,6 +19,7 @@ from linkjax.data import prepared
 from linkjax.data.rows import PACKINGS
 from linkjax.data.tokenizer import TokenizerSettings
 from linkjax.errors import UserError, errors_as_sentences
+from linkjax.files import read_json
 from linkjax.model.decoder import ModelSettings
 from linkjax.settings import setting
 from linkjax.substitution import LinkSettings
@@ -83,6 +86,11 @@ class RunSettings:
         return self.batch_size // self.microbatches
 
 
+# Settings that have code run, what they may be in a config that is data, and what else would happen.
+_CODE = {
+    "task_module": (re.compile(r"tasks(\.[^\W\d]\w*)+"), "is a Python module that would be run"),
+    "compilation_cache": (re.compile(r"(none)?"), "is a folder whose compiled programs would be run"),
+}
 _HELP: dict[str, str] = {}  # dotted key -> what it means, of all configs built in this process
 
 
@@ -147,14 +155,31 @@ def run_settings(config: ml_collections.ConfigDict) -> RunSettings:
 
 
 def section(config: ml_collections.ConfigDict, kind: type):
-    """A settings dataclass from a config; keys it does not have are left out."""
+    """A settings dataclass from a config; keys it does not have are left out.
+
+    Raises:
+      UserError: a setting is missing, or of another type.
+    """
     values = {}
     for field in dataclasses.fields(kind):
         if field.name not in config:
             raise UserError(f"the config has no '{field.name}': build it with linkjax.config.run_config.")
         value = config[field.name]
-        values[field.name] = section(value, field.type) if dataclasses.is_dataclass(field.type) else value
+        if dataclasses.is_dataclass(field.type):
+            if not isinstance(value, ml_collections.ConfigDict):
+                raise UserError(f"the config's '{field.name}' is {value!r:.40}: it is a section of settings.")
+            values[field.name] = section(value, field.type)
+        else:
+            _check_type(field.name, value, field.type)
+            values[field.name] = value
     return kind(**values)
+
+
+def _check_type(name: str, value: Any, kind: type) -> None:
+    allowed = (int, float) if kind is float else kind
+    wrong = not isinstance(value, allowed) or (isinstance(value, bool) and kind is not bool)
+    if wrong or (isinstance(value, int) and abs(value) >= 2**63) or (isinstance(value, float) and math.isnan(value)):
+        raise UserError(f"{name} is {value!r:.40}: it takes a value of type {kind.__name__}.")
 
 
 def to_json(config: ml_collections.ConfigDict) -> str:
@@ -163,21 +188,47 @@ def to_json(config: ml_collections.ConfigDict) -> str:
 
 def from_text(text: str) -> ml_collections.ConfigDict:
     """A config as `to_json` gave it."""
-    return from_dict(json.loads(text))
+    return from_dict(json.loads(text))  # ours
 
 
 def from_json(path: pathlib.Path) -> ml_collections.ConfigDict:
     """A config as `to_json` wrote it. Data only: nothing in it is run."""
+    values = read_json(path)
     try:
-        values = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise UserError(f"config {path} cannot be read: {error}.") from error
-    return from_dict(values)
+        return from_dict(values)
+    except UserError as error:
+        raise UserError(f"config {path} cannot be read: {error}") from error
 
 
 def from_dict(values: dict) -> ml_collections.ConfigDict:
-    """A config from plain data as JSON has it, which knows no tuples."""
-    return ml_collections.ConfigDict(_tuples(values)).lock()
+    """A config from plain data as JSON has it, which knows no tuples.
+
+    Raises:
+      UserError: it is no object, or has a name that no setting can have.
+    """
+    if not isinstance(values, dict):
+        raise UserError(f"it is a {type(values).__name__}, no object of settings.")
+    try:
+        return ml_collections.ConfigDict(_tuples(values)).lock()
+    except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise UserError(f"it is no object of settings ({' '.join(map(str, error.args)):.100}).") from error
+
+
+def code_options(config: ml_collections.ConfigDict) -> list[str]:
+    """The options that name a config's code, for a command that takes the config as JSON."""
+    return [f"--config.{name}={config[name]}" for name in _CODE]
+
+
+def _check_code(config: ml_collections.ConfigDict, path: str, argv: Sequence[str]) -> None:
+    """A config that is data runs nothing but what comes with LinkJAX, or what the command line names as well."""
+    named = {argument.lstrip("-").partition("=")[0] for argument in argv[1:]}
+    for name, (known, what) in _CODE.items():
+        value = config.get(name, "")
+        if f"config.{name}" not in named and not (isinstance(value, str) and known.fullmatch(value)):
+            raise UserError(
+                f"{path} is data, and its {name} '{value!s:.100}' {what}: if you trust it, name it on the command line"
+                f" as well, --config.{name}={value!s:.100}."
+            )
 
 
 def main(run: Callable[..., None], doc: str, options: dict[str, tuple[str, str]], argv: Sequence[str]) -> None:
@@ -198,17 +249,20 @@ def main(run: Callable[..., None], doc: str, options: dict[str, tuple[str, str]]
                 if pathlib.Path(path.partition(":")[0]).is_file():
                     _print_settings(path)
             return
-        if path.endswith(".json"):
-            chosen = _parse(flags.FlagValues(), options, argv)
-            run(load_config(chosen.pop("config")), **chosen)
-            return
-        known = [f"config.{key}" for key, _ in flatten(load_config(path))]
+        loaded = load_config(path)
+        known = [f"config.{key}" for key, _ in flatten(loaded)]
         for argument in argv[1:]:
             key = argument.lstrip("-").partition("=")[0]
             if key.startswith("config.") and key not in known:
                 raise UserError(f"unknown config key '{key}'{_did_you_mean(key, known)}")
         values = flags.FlagValues()
-        config = config_flags.DEFINE_config_file("config", options.pop("config")[0], flag_values=values)
+        default, _ = options.pop("config")
+        if path.endswith(".json"):
+            _check_code(loaded, path, argv)
+            argv = _without_config_argument(argv)
+            config = config_flags.DEFINE_config_dict("config", loaded, flag_values=values, sys_argv=list(argv))
+        else:
+            config = config_flags.DEFINE_config_file("config", default, flag_values=values)
         chosen = _parse(values, options, argv)
         run(config.value.lock(), **chosen)
 
@@ -265,6 +319,16 @@ def _config_argument(argv: Sequence[str]) -> str:
         if name == "config" and argument.startswith("-"):
             return value or (argv[index + 1] if index + 1 < len(argv) else "")
     return "configs/base.py"
+
+
+def _without_config_argument(argv: Sequence[str]) -> list[str]:
+    rest = list(argv)
+    for index, argument in enumerate(argv[1:], start=1):
+        name, equals, _ = argument.lstrip("-").partition("=")
+        if name == "config" and argument.startswith("-"):
+            del rest[index : index + (1 if equals else 2)]
+            break
+    return rest
 
 
 def _asks_for_help(argv: Sequence[str]) -> bool:

@@ -5,6 +5,10 @@ import os
 import sys
 from collections.abc import Iterator
 
+# A file's contents may be quoted, and shall neither break the line, command the terminal nor turn the text round.
+_CONTROLS = [*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
+_SHOWN = {code: repr(chr(code))[1:-1] for code in (*_CONTROLS, *range(0xD800, 0xE000))}
+
 
 class UserError(Exception):
     """Something in what the user gave: the message is one sentence with the value found and the mend.
@@ -12,6 +16,9 @@ class UserError(Exception):
     From the command line it is printed without a stack trace and the exit code is 2. A bug raises
     anything else and keeps its trace.
     """
+
+    def __str__(self) -> str:
+        return super().__str__().translate(_SHOWN)
 
 
 @contextlib.contextmanager

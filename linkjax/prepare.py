@@ -27,6 +27,7 @@ from linkjax import __version__
 from linkjax import config as configs
 from linkjax.data import prepared
 from linkjax.data.cutting import at_least
+from linkjax.data.manifest import FORMAT, MANIFEST
 from linkjax.data.tokenizer import Tokenizer, train_tokenizer
 from linkjax.errors import UserError
 from linkjax.files import fingerprint
@@ -130,7 +131,7 @@ def _fill(config: ml_collections.ConfigDict, job: Job, registered: Registered, r
         for path in corpus.files:
             known[path.rename(folder / "documents" / path.name)] = corpus.hashes[path]
     manifest = {
-        "format": prepared.FORMAT,
+        "format": FORMAT,
         "linkjax": __version__,
         "settings": configs.decisive_for_data(config),
         "mixture": settings.mixture,
@@ -147,7 +148,7 @@ def _fill(config: ml_collections.ConfigDict, job: Job, registered: Registered, r
             if path.is_file()
         },
     }
-    (folder / prepared.MANIFEST).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
 
 
 def _evaluations(folder: pathlib.Path, registered: Registered) -> list[dict[str, Any]]:

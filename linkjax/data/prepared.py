@@ -18,16 +18,17 @@ import pathlib
 from collections.abc import Iterable, Iterator
 
 from linkjax.data.documents import Document, Documents
+from linkjax.data.manifest import read_manifest
 from linkjax.data.tokenizer import Tokenizer
 from linkjax.errors import UserError
-from linkjax.files import fingerprint
+from linkjax.files import fingerprint, open_bytes, parse_json
 from linkjax.lexicon import Lexicon, WordStatistics, read_lexicon
 from linkjax.substitution import LinkSettings
 
-FORMAT = 3
-MANIFEST = "manifest.json"
 SETTINGS = ("task_module", "mixture", "evaluations", "lexicon", "tokenizer")  # of a run, that decide the contents
 WORD_LISTS = ("exclude", "domain_words")  # settings of the intervention that name a list
+_STATISTICS_BYTES = 1 << 20  # of a line
+_LINE_BYTES = 1 << 30  # a held-out document may be a large file
 
 
 class Prepared:
@@ -37,14 +38,7 @@ class Prepared:
         """Raises UserError where `folder` is not a whole prepared folder of this format."""
         self.folder = folder
         self._documents: dict[str, Documents] = {}
-        try:
-            self.manifest = json.loads((folder / MANIFEST).read_text())
-        except (OSError, ValueError) as error:
-            raise UserError(f"{folder} is not a prepared folder: {MANIFEST} cannot be read ({error}).") from error
-        if self.manifest.get("format") != FORMAT:
-            raise UserError(
-                f"{folder} has format {self.manifest.get('format')}, this version reads {FORMAT}: prepare it again."
-            )
+        self.manifest = read_manifest(folder)
         for name, about in self.manifest["files"].items():
             path = folder / name
             # The training documents may be too many to read them all at every start.
@@ -122,11 +116,34 @@ class Prepared:
         return self._documents[name]
 
     def heldout(self, component: dict) -> list[Document]:
-        records = read_jsonl(self.folder / "heldout" / f"{component['name']}.jsonl")
+        """Raises UserError where the file is not of documents."""
+        path = self.folder / "heldout" / f"{component['name']}.jsonl"
+        records = read_jsonl(path)
+        for number, record in enumerate(records, start=1):
+            known = isinstance(record.get("id"), int) and 0 <= record["id"] < 2**64 and _is_text(record.get("text"))
+            if not known:
+                raise UserError(f"{path}, line {number} is no document with id and text: prepare the folder again.")
         return [Document(record["id"], record["text"]) for record in records]
 
     def items(self, evaluation: str) -> list[dict]:
-        return read_jsonl(self.folder / "evaluation" / f"{evaluation}.jsonl")
+        """Raises UserError where the file is not of items to rank."""
+        path = self.folder / "evaluation" / f"{evaluation}.jsonl"
+        items = read_jsonl(path)
+        for number, item in enumerate(items, start=1):
+            choices, answer = item.get("choices"), item.get("answer")
+            known = isinstance(choices, list) and len(choices) > 1 and all(map(_is_text, choices))
+            known = known and all(_is_text(item.get(key)) for key in ("id", "prompt", "group", "cluster"))
+            if not (known and type(answer) is int and 0 <= answer < len(choices)):
+                raise UserError(f"{path}, line {number} is no item to rank: prepare the folder again.")
+        return items
+
+
+def _is_text(value: object) -> bool:
+    """Whether a value of JSON is text that UTF-8 can write: half of a surrogate pair is none."""
+    try:
+        return isinstance(value, str) and value.encode() is not None
+    except UnicodeEncodeError:
+        return False
 
 
 def write_jsonl(records: Iterable[dict], path: pathlib.Path) -> int:
@@ -139,8 +156,21 @@ def write_jsonl(records: Iterable[dict], path: pathlib.Path) -> int:
 
 
 def read_jsonl(path: pathlib.Path) -> list[dict]:
-    with path.open(encoding="utf-8") as file:
-        return [json.loads(line) for line in file]
+    """The objects of a file of JSON lines.
+
+    Raises:
+      UserError: it cannot be read, or a line is too long or no JSON object.
+    """
+    records = []
+    with open_bytes(path) as file:
+        while line := file.readline(_LINE_BYTES + 1):
+            place = f"{path}, line {len(records) + 1}"
+            if len(line) > _LINE_BYTES:
+                raise UserError(f"{place} is longer than {_LINE_BYTES:,} bytes: make the file again.")
+            records.append(parse_json(line, place))
+            if not isinstance(records[-1], dict):
+                raise UserError(f"{place} is a JSON {type(records[-1]).__name__}, no object: make the file again.")
+    return records
 
 
 def write_statistics(statistics: dict[str, WordStatistics], path: pathlib.Path) -> None:
@@ -152,6 +182,23 @@ def write_statistics(statistics: dict[str, WordStatistics], path: pathlib.Path) 
 
 
 def read_statistics(path: pathlib.Path) -> dict[str, WordStatistics]:
-    with path.open(encoding="utf-8", newline="\n") as file:
-        rows = (line.rstrip("\n").split("\t") for line in file)
-        return {word: WordStatistics(int(en), int(target), float(pieces)) for word, en, target, pieces in rows}
+    """As `write_statistics` wrote them.
+
+    Raises:
+      UserError: it cannot be read, or a line is not like that.
+    """
+    statistics = {}
+    with open_bytes(path) as file:
+        number = 0
+        while line := file.readline(_STATISTICS_BYTES):
+            number += 1
+            try:
+                word, english, target, pieces = line.decode().removesuffix("\n").split("\t")
+                entry = WordStatistics(int(english), int(target), float(pieces))
+                known = all(0 <= value < 2**63 for value in dataclasses.astuple(entry))
+            except ValueError:
+                known = False
+            if not known:
+                raise UserError(f"{path}, line {number} is not of word statistics: prepare the folder again.")
+            statistics[word] = entry
+    return statistics

@@ -9,11 +9,13 @@ import numpy as np
 import sentencepiece
 
 from linkjax.errors import UserError
+from linkjax.files import open_bytes
 from linkjax.settings import setting
 from linkjax.substitution import Span
 
 PAD, EOS, UNK = 0, 1, 2  # SeqIO's packer drops real tokens where id 0 is one
 _CACHED_WORDS, _CACHED_CHARACTERS = 1_000_000, 64  # how many, and of how many characters at most
+_MOST_BYTES = 1 << 27  # of a model
 _PROBE = "ﬁve  spaces\tＡ 語\U0001f98a "  # what a normaliser would change, and what is in no small vocabulary
 
 
@@ -91,8 +93,13 @@ class Tokenizer:
 
     @classmethod
     def load(cls, path: pathlib.Path) -> "Tokenizer":
+        """Raises UserError where the file is no such model."""
+        with open_bytes(path) as file:
+            model = file.read(_MOST_BYTES + 1)
+        if len(model) > _MOST_BYTES:
+            raise UserError(f"tokenizer {path} has more than {_MOST_BYTES:,} bytes: that is no SentencePiece model.")
         try:
-            return cls(path.read_bytes())
+            return cls(model)
         except (OSError, RuntimeError) as error:
             raise UserError(f"tokenizer {path} is not a SentencePiece model that can be read: {error}.") from error
 

@@ -5,10 +5,14 @@ import math
 import pathlib
 import shutil
 from collections.abc import Mapping
+from typing import Any
 
 import tensorboardX
 
+from linkjax.files import open_bytes
+
 JSONL = "metrics.jsonl"
+_LINE_BYTES = 1 << 20
 
 
 class MetricsLog:
@@ -49,12 +53,21 @@ def read_metrics(folder: pathlib.Path) -> list[dict]:
     if not path.exists():
         return []
     records = []
-    for line in path.read_text().splitlines():
-        try:
-            records.append(json.loads(line))
-        except ValueError:
-            break
+    with open_bytes(path) as file:
+        while line := file.readline(_LINE_BYTES):
+            try:
+                record = json.loads(line)
+            except (ValueError, RecursionError):
+                break
+            if not _is_record(record):
+                break
+            records.append(record)
     return records
+
+
+def _is_record(record: Any) -> bool:
+    numbers = isinstance(record, dict) and type(record.get("step")) is int
+    return numbers and all(value is None or isinstance(value, int | float) for value in record.values())
 
 
 def mean_of_last(records: list[dict], name: str, count: int) -> float | None:
