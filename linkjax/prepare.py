@@ -34,7 +34,7 @@ from linkjax.files import fingerprint
 from linkjax.lexicon import Lexicon, ReadOptions, read_lexicon, write_lexicon
 from linkjax.lexicon.lint import lint
 from linkjax.preparation.corpus import Corpus, read_corpora
-from linkjax.preparation.partial import FOLDER, whole_or_not_at_all
+from linkjax.preparation.partial import FOLDER, Exists, whole_or_not_at_all
 from linkjax.preparation.registered import Registered
 from linkjax.preparation.runners import Runner, RunnerSettings, shown
 from linkjax.preparation.statistics import spread, summed, word_statistics, yardstick
@@ -49,6 +49,7 @@ def prepare(
     out: pathlib.Path,
     runner: RunnerSettings = RunnerSettings(),
     cache_dirs: Sequence[str] = (),
+    wait: bool = False,
 ) -> None:
     """Writes the prepared folder `out`: whole, or not at all. Goes on where an earlier one was stopped.
 
@@ -57,20 +58,25 @@ def prepare(
       out: does not exist.
       runner: who does the work.
       cache_dirs: folders in which `seqio_cache_tasks` has cached tasks; those are read from there.
+      wait: for another process that makes `out`, and take what it has made.
 
     Raises:
-      UserError: `out` exists, a corpus is missing or empty, the lexicon is unusable, or a task cannot be
-        run without TensorFlow.
+      UserError: `out` exists or is being made, a corpus is missing or empty, the lexicon is unusable, or a task
+        cannot be run without TensorFlow.
     """
-    if out.exists():
-        raise UserError(f"{out} exists already: remove it or choose another --out.")
-    configs.run_settings(config)
-    with whole_or_not_at_all(out) as partial:
-        job = Job(configs.to_json(config), partial.absolute(), tuple(cache_dirs))
-        job.work.clear_unfinished()
-        registered = job.register()
-        with Runner(job, runner, registered) as workers:
-            _fill(config, job, registered, workers)
+    try:
+        if out.exists():
+            raise Exists(out)
+        configs.run_settings(config)
+        with whole_or_not_at_all(out, wait) as partial:
+            job = Job(configs.to_json(config), partial.absolute(), tuple(cache_dirs))
+            job.work.clear_unfinished()
+            registered = job.register()
+            with Runner(job, runner, registered) as workers:
+                _fill(config, job, registered, workers)
+    except Exists:
+        if not wait:
+            raise
 
 
 def _fill(config: ml_collections.ConfigDict, job: Job, registered: Registered, runner: Runner) -> None:
@@ -260,13 +266,21 @@ def _existing(path: str) -> str:
 
 
 def run(
-    config: ml_collections.ConfigDict, out: str, processes: str, runner: str, beam_options: str, cache_dir: str
+    config: ml_collections.ConfigDict,
+    out: str,
+    processes: str,
+    runner: str,
+    beam_options: str,
+    cache_dir: str,
+    wait: str,
 ) -> None:
+    if wait not in ("yes", "no"):
+        raise UserError(f"--wait is '{wait}': choose yes or no.")
     if processes and not processes.isdecimal():
         raise UserError(f"--processes is '{processes}': choose 1 or more.")
     settings = RunnerSettings(int(processes or max(config.workers, 1)), runner, beam_options)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what is done is kept, and workers are ended
-    prepare(config, _named(out), settings, tuple(filter(None, map(str.strip, cache_dir.split(",")))))
+    prepare(config, _named(out), settings, tuple(filter(None, map(str.strip, cache_dir.split(",")))), wait == "yes")
 
 
 def run_export(config: ml_collections.ConfigDict, out: str, format: str, pass_index: str) -> None:
@@ -285,7 +299,7 @@ def run_export(config: ml_collections.ConfigDict, out: str, format: str, pass_in
         raise UserError(f"{folder} exists already: remove it or choose another --out.")
     data = pathlib.Path(settings.data)
     if not data.exists():
-        prepare(config, data)
+        prepare(config, data, wait=True)
     source = prepared.Prepared(data)
     configs.check_prepared_so(config, source)
     with whole_or_not_at_all(folder) as partial:
@@ -329,5 +343,6 @@ if __name__ == "__main__":
             "runner": ("", "Apache Beam runner that reads and counts, e.g. DirectRunner; its workers must see --out"),
             "beam_options": ("", "options of Apache Beam, e.g. '--project=mine --region=europe-west4'"),
             "cache_dir": ("", "folders of tasks cached by seqio_cache_tasks, separated by commas"),
+            "wait": ("no", "yes: for another process that makes the same folder, and take what it has made"),
         }
         configs.main(run, __doc__, options, sys.argv)

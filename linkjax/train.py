@@ -175,7 +175,7 @@ def _prepare(config: ml_collections.ConfigDict, folder: pathlib.Path) -> None:
         file.write(configs.to_json(config))
         file.flush()
         command = [sys.executable, "-m", "linkjax.prepare", f"--config={file.name}", f"--out={folder}"]
-        command += configs.code_options(config)
+        command += ["--wait=yes", *configs.code_options(config)]
         with subprocess.Popen(command) as process:
             before = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
             try:

@@ -117,7 +117,7 @@ def test_what_was_made_of_something_else_is_made_again(tmp_path, config, monkeyp
 def test_a_second_process_is_refused_and_harms_nothing(tmp_path, config):
     with whole_or_not_at_all(tmp_path / "out") as partial:
         (partial / "folder/mine").write_text("mine")
-        with pytest.raises(UserError, match="out is being made by another process"):
+        with pytest.raises(UserError, match=rf"out is being prepared by process {os.getpid()} on .+, for \d s: wait"):
             prepare(config, tmp_path / "out")
     assert (tmp_path / "out/mine").read_text() == "mine"
     assert not partial.exists()
@@ -232,6 +232,31 @@ def test_stopped_by_a_signal_it_says_that_it_goes_on_and_leaves_no_process(tmp_p
             os.killpg(process.pid, 0)
             time.sleep(0.1)
     assert (tmp_path / ".out.partial").is_dir() and not (tmp_path / "out").exists()
+
+
+def test_one_that_waits_takes_what_another_makes_or_makes_it_where_that_one_died(tmp_path, config):
+    prepare(config, tmp_path / "whole")
+    file = tmp_path / "config.json"
+    file.write_text(to_json(config))
+    with whole_or_not_at_all(tmp_path / "out") as partial:
+        waiting = start(file, tmp_path / "out", "--wait=yes")
+        assert f"out is being prepared by process {os.getpid()} on" in waiting.stderr.readline()
+        (partial / "folder/mine").write_text("mine")
+    assert waiting.wait(20) == 0
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine"]
+    shutil.rmtree(tmp_path / "out")
+    dying = start(file, tmp_path / "out")
+    while not (tmp_path / ".out.partial/work").exists() and dying.poll() is None:
+        time.sleep(0.01)
+    dying.send_signal(signal.SIGSTOP)
+    waiting = start(file, tmp_path / "out", "--wait=yes")
+    assert f"out is being prepared by process {dying.pid} on" in waiting.stderr.readline()
+    dying.kill()
+    dying.communicate()
+    _, said = waiting.communicate(timeout=100)
+    assert waiting.returncode == 0, said
+    assert hashes(tmp_path / "out") == hashes(tmp_path / "whole")
+    assert not (tmp_path / ".out.partial").exists()
 
 
 def test_the_lowest_ids_are_found_as_a_stream():

@@ -48,7 +48,7 @@ def inspect(config: ml_collections.ConfigDict, rows: str, batches: str, data: st
         from linkjax.prepare import prepare
 
         print(f"preparing {folder}", file=sys.stderr)
-        prepare(config, folder)
+        prepare(config, folder, wait=True)
     prepared = Prepared(folder)
     configs.check_prepared_so(config, prepared)
     stream_settings = StreamSettings.of(settings)

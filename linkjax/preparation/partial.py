@@ -7,30 +7,42 @@
 
 import contextlib
 import errno
-import fcntl
 import os
 import pathlib
 import shutil
 import sys
+import time
 from collections.abc import Iterator
 
 from linkjax.errors import UserError
+from linkjax.lock import Held, locked
 
 LOCK, FOLDER, WORK = "lock", "folder", "work"
+_ASKED_EVERY = 0.5  # seconds, whether another process has ended
 
 
 class Stopped(UserError):
     """An error from outside, such as a worker that was killed: what is done is kept."""
 
 
+class Exists(UserError):
+    """The folder is there already."""
+
+    def __init__(self, out: pathlib.Path):
+        super().__init__(f"{out} exists already: remove it or choose another --out.")
+
+
 @contextlib.contextmanager
-def whole_or_not_at_all(out: pathlib.Path) -> Iterator[pathlib.Path]:
+def whole_or_not_at_all(out: pathlib.Path, wait: bool = False) -> Iterator[pathlib.Path]:
     """The partial folder beside `out`, whose `folder` is renamed to `out` at the end.
 
     After a kill, Ctrl-C or `Stopped` the next one goes on with it; after any other error nothing is left.
 
+    Args: `wait` for another process that fills it, in place of `Held`.
+
     Raises:
-      UserError: `out` exists, or another process fills it.
+      Exists: `out` is there, perhaps since this waited for it.
+      Held: another process fills it.
     """
     created = [folder for folder in out.parents if not folder.exists()]
     partial = out.with_name(f".{out.name}.partial")
@@ -38,10 +50,11 @@ def whole_or_not_at_all(out: pathlib.Path) -> Iterator[pathlib.Path]:
         partial.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"{partial} cannot be made: {error.strerror}.") from error
-    with _locked(partial / LOCK, out):
+    with contextlib.ExitStack() as held:
+        _lock(held, partial / LOCK, f"{out} is being prepared", wait)
         if out.exists():
             _remove(partial, created)
-            raise UserError(f"{out} exists already: remove it or choose another --out.")
+            raise Exists(out)
         try:
             shutil.rmtree(partial / FOLDER, ignore_errors=True)
             (partial / FOLDER).mkdir()
@@ -63,17 +76,19 @@ def whole_or_not_at_all(out: pathlib.Path) -> Iterator[pathlib.Path]:
         shutil.rmtree(partial, ignore_errors=True)  # another one may be about to ask for the lock
 
 
-@contextlib.contextmanager
-def _locked(path: pathlib.Path, out: pathlib.Path) -> Iterator[None]:
-    with contextlib.ExitStack() as opened:
+def _lock(held: contextlib.ExitStack, path: pathlib.Path, what: str, wait: bool) -> None:
+    waiting = False
+    while True:
         try:
-            file = opened.enter_context(path.open("w"))
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if not os.path.samestat(os.fstat(file.fileno()), path.stat()):
-                raise BlockingIOError
-        except (BlockingIOError, FileNotFoundError) as error:  # not there: removed by the one that held it
-            raise UserError(f"{out} is being made by another process: wait for it, or choose another --out.") from error
-        yield
+            held.enter_context(locked(path, what))
+            return
+        except Held as error:
+            if not wait:
+                raise
+            if not waiting:
+                print(f"{error.what} by {error.owner}: waiting for it", file=sys.stderr)
+        waiting = True
+        time.sleep(_ASKED_EVERY)
 
 
 def _remove(partial: pathlib.Path, created: list[pathlib.Path]) -> None:
