@@ -147,7 +147,7 @@ def test_a_run_is_resumed_at_every_row(toy, packing):
         other = iter(rows_of(documents, toy, packing, link=link, passes=2.0))
         other.set_state(json.loads(json.dumps(iterator.get_state())))
         for expected, found in zip(rows[place : place + 3], other, strict=False):
-            assert all((expected[name] == found[name]).all() for name in expected)
+            assert all(np.array_equal(expected[name], found[name]) for name in expected)
         next(iterator)
 
 

@@ -127,7 +127,7 @@ class _TokenMixtureIterator(grain.DatasetIterator):
         self._counts = np.zeros((len(owed), len(COUNTS)), np.int64)
         self._ended: dict[int, list[int]] = {}  # components that have no more: tokens of all, when that was
 
-    def __next__(self) -> dict[str, np.ndarray]:
+    def __next__(self) -> dict[str, Any]:
         while len(self._ended) < len(self._owed):
             component = int(self._behind().argmax())
             try:

@@ -154,7 +154,7 @@ def make_substitution(prepared: Prepared, link: LinkSettings) -> Substitution | 
 
 
 class _Blocks(grain.IterDataset):
-    """Blocks of rows, one shard after the other: {"rows", "shard", "state" (JSON, after these rows)}."""
+    """Blocks of rows, one shard after the other: {"rows", "documents", "shard", "state" (JSON, after these rows)}."""
 
     def __init__(self, prepared: Prepared, settings: StreamSettings, shards: Sequence[int], states: dict[int, str]):
         super().__init__()
@@ -185,7 +185,9 @@ class _BlocksIterator(grain.DatasetIterator):
         self._next += 1
         iterator = self._iterators[index]
         rows = [next(iterator) for _ in range(self._rows_per_block)]
+        documents = [row.pop("documents") for row in rows]
         return {
+            "documents": documents,
             "rows": {name: np.stack([row[name] for row in rows]) for name in rows[0]},
             "shard": self._blocks.shards[index],
             "state": json.dumps(iterator.get_state()),
@@ -213,7 +215,8 @@ class _BlocksIterator(grain.DatasetIterator):
 class Stream(Iterator[dict[str, np.ndarray]]):
     """This host's part of the global batches.
 
-    `states` is the position after the batches given out so far, for this host's shards.
+    `states` is the position after the batches given out so far, for this host's shards. `documents` are the ids of the
+    documents of the last batch, for each of its rows those of its segments.
     """
 
     def __init__(
@@ -260,6 +263,7 @@ class Stream(Iterator[dict[str, np.ndarray]]):
         else:
             blocks = grain.experimental.ThreadPrefetchIterDataset(blocks, prefetch_buffer_size=_BLOCKS_AHEAD)
         self._blocks, self._started = iter(blocks), not workers
+        self.documents: list[list[int]] = []
 
     def __next__(self) -> dict[str, np.ndarray]:
         """Rows [host * B / hosts, ...) of the next global batch, see `rows` for the fields."""
@@ -267,11 +271,13 @@ class Stream(Iterator[dict[str, np.ndarray]]):
             self._started = True
             with worker.as_main_module():
                 return next(self)
-        parts = []
+        parts, documents = [], []
         for _ in range(self._per_host):
             block = self._next_block()
             parts.append(block["rows"])
+            documents += block["documents"]
             self.states[int(block["shard"])] = str(block["state"])
+        self.documents = documents
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def _next_block(self) -> dict[str, Any]:

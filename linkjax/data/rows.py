@@ -13,7 +13,7 @@ B rows, L tokens of a row. A row carries (numpy, without the B):
 
 import collections
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import grain
@@ -92,7 +92,7 @@ class ShuffledDocuments:
 
 
 class Stretches(grain.IterDataset):
-    """Documents as stretches of at most `length` tokens: {"columns": TxC int32 (`_COLUMNS`), "counts"}.
+    """Documents as stretches of at most `length` tokens: {"columns": TxC int32 (`_COLUMNS`), "counts", "document": id}.
 
     Loss weights are the bits of their float32.
     """
@@ -124,18 +124,18 @@ class _StretchesIterator(grain.DatasetIterator):
         self._dataset = dataset
         self._position = 0  # documents given out
         self._offset = 0  # tokens of the present document already given out
-        self._ahead: collections.deque[Encoded] = collections.deque()  # documents from `position` on
+        self._ahead: collections.deque[tuple[int, Encoded]] = collections.deque()  # ids, documents from `position` on
 
-    def __next__(self) -> dict[str, np.ndarray]:
+    def __next__(self) -> dict[str, Any]:
         return self.take(self._dataset.length)
 
-    def take(self, length: int) -> dict[str, np.ndarray]:
+    def take(self, length: int) -> dict[str, Any]:
         """A stretch of at most `length` tokens of what is next."""
         if self._position >= self._dataset.most_documents:
             raise StopIteration
         if not self._ahead:
             self._ahead.extend(self._read())
-        current = self._ahead[0]
+        document, current = self._ahead[0]
         start, end = self._offset, min(self._offset + length, len(current.tokens_T))
         columns_TxC = np.empty((end - start, len(_COLUMNS)), np.int32)
         columns_TxC[:, 0] = current.targets_T[start:end]
@@ -149,9 +149,9 @@ class _StretchesIterator(grain.DatasetIterator):
         else:
             self._position, self._offset = self._position + 1, 0
             self._ahead.popleft()
-        return {"columns": columns_TxC, "counts": counts}
+        return {"columns": columns_TxC, "counts": counts, "document": document}
 
-    def _read(self) -> list[Encoded]:
+    def _read(self) -> Iterator[tuple[int, Encoded]]:
         """Some documents at once: what each becomes does not depend on the others."""
         found, passes, size = [], [], 0
         most = self._dataset.most_documents - self._position
@@ -161,7 +161,8 @@ class _StretchesIterator(grain.DatasetIterator):
             passes.append(pass_index)
             size += len(document.text) + 1
         places = self._position + np.arange(len(found))
-        return self._dataset.encoder.encode(found, passes, places / self._dataset.expected_documents)
+        encoded = self._dataset.encoder.encode(found, passes, places / self._dataset.expected_documents)
+        return zip((document.id for document in found), encoded, strict=True)
 
     def get_state(self) -> dict[str, Any]:
         return {"position": self._position, "offset": self._offset}
@@ -174,7 +175,8 @@ class _StretchesIterator(grain.DatasetIterator):
 class PackedRows(grain.IterDataset):
     """Rows of one component: stretches packed best-fit by Grain's packer. Only documents longer than a row are cut.
 
-    Beside a row's fields: "counts", what was read for it (`COUNTS`; a cut document counts in its first row).
+    Beside a row's fields: "counts", what was read for it (`COUNTS`; a cut document counts in its first row), and
+    "documents", the ids of its segments.
     """
 
     def __init__(self, stretches: Stretches, component: int, most_segments: int = 0):
@@ -186,7 +188,7 @@ class PackedRows(grain.IterDataset):
                 length_struct={"columns": stretches.length},
                 num_packing_bins=_PACKED_TOGETHER,
                 max_sequences_per_bin=most_segments or None,
-                meta_features=("counts",),
+                meta_features=("counts", "document"),
             )
         )
 
@@ -199,10 +201,10 @@ class _PackedRowsIterator(grain.DatasetIterator):
         super().__init__(packed)
         self._component = component
 
-    def __next__(self) -> dict[str, np.ndarray]:
+    def __next__(self) -> dict[str, Any]:
         row = next(self._parent)
         places = row["columns_segment_ids"], row["columns_positions"]
-        return _row(row["columns"], *places, self._component, row["counts"])
+        return _row(row["columns"], *places, self._component, row["counts"], row["document"])
 
     def get_state(self) -> dict[str, Any]:
         return self._parent.get_state()
@@ -232,8 +234,8 @@ class _ConcatenatedRowsIterator(grain.DatasetIterator):
         super().__init__(stretches)
         self._length, self._component, self._most_segments = length, component, most_segments
 
-    def __next__(self) -> dict[str, np.ndarray]:
-        stretches: list[dict[str, np.ndarray]] = []
+    def __next__(self) -> dict[str, Any]:
+        stretches: list[dict[str, Any]] = []
         sizes: list[int] = []
         while sum(sizes) < self._length and len(sizes) < self._most_segments:
             try:
@@ -250,7 +252,8 @@ class _ConcatenatedRowsIterator(grain.DatasetIterator):
         segments_L[:size] = np.repeat(np.arange(1, len(sizes) + 1), sizes)
         positions_L[:size] = np.concatenate([np.arange(size) for size in sizes])
         counts = [stretch["counts"] for stretch in stretches]
-        return _row(columns_LxC, segments_L, positions_L, self._component, counts)
+        documents = [stretch["document"] for stretch in stretches]
+        return _row(columns_LxC, segments_L, positions_L, self._component, counts, documents)
 
     def get_state(self) -> dict[str, Any]:
         return self._parent.get_state()
@@ -265,7 +268,8 @@ def _row(
     positions_L: np.ndarray,
     component: int,
     counts: Sequence[np.ndarray],
-) -> dict[str, np.ndarray]:
+    documents: list[int],
+) -> dict[str, Any]:
     targets_L, tokens_L, loss_weights_L, swapped_L = np.ascontiguousarray(columns_LxC.T)
     return {
         "tokens_BxL": tokens_L,
@@ -276,6 +280,7 @@ def _row(
         "swapped_BxL": swapped_L.astype(np.uint8),
         "component_B": np.int32(component),
         "counts": np.sum(counts, axis=0),
+        "documents": documents,
     }
 
 
