@@ -223,7 +223,7 @@ def test_a_long_document_is_resumed_in_its_middle(toy):
         other.set_state(json.loads(json.dumps(iterator.get_state())))
         state = iterator.get_state()
         expected, found = next(iterator), next(other)
-        assert all((expected[name] == found[name]).all() for name in expected), state
+        assert all(np.array_equal(expected[name], found[name]) for name in expected), state
         iterator.set_state(state)
         next(iterator)
 

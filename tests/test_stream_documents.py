@@ -52,7 +52,7 @@ def test_every_segment_is_of_the_document_it_is_said_to_be(toy, settings, tokens
                 starts = [at for at in range(len(tokens)) if tokens[at : at + len(targets)] == targets]
                 assert starts
                 again += starts[0] > 0
-    assert again > 30 or settings.sequence_length == 64  # pieces of cut documents that go on
+    assert again > 20 or settings.sequence_length == 64  # pieces of cut documents that go on
 
 
 @pytest.mark.parametrize(("before", "after"), [(0, 2), (2, 0)])
