@@ -23,6 +23,7 @@ from linkjax.files import read_json
 from linkjax.model.decoder import ModelSettings
 from linkjax.settings import setting
 from linkjax.substitution import LinkSettings
+from linkjax.training.guard import GuardSettings
 from linkjax.training.optimizer import OptimizerSettings
 from linkjax.training.sharding import MeshSettings
 from linkjax.training.speed import parse_steps
@@ -54,19 +55,27 @@ class RunSettings:
     compilation_cache: str = setting("", "folder for compiled programs; empty = ~/.cache/linkjax, not on CPUs; or none")
     eval_every: int = setting(100, "steps between evaluations; the last step is always evaluated")
     checkpoint_every: int = setting(250, "steps between checkpoints; the last step is always kept")
+    checkpoint_minutes: float = setting(0.0, "minutes between checkpoints, beside those by steps; 0 = by steps only")
     keep_checkpoints: int = setting(2, "newest checkpoints that are kept")
+    keep_every: int = setting(0, "checkpoints of steps that this divides are kept for ever; 0 = none")
+    keep_best: str = setting("", "metric whose best checkpoint is kept, e.g. 'bits_per_byte/sw'; '' = none")
+    hang_minutes: float = setting(10.0, "minutes without a step after which stack traces are printed; 0 = never")
     link: LinkSettings = LinkSettings()
     tokenizer: TokenizerSettings = TokenizerSettings()
     model: ModelSettings = ModelSettings()
     optimizer: OptimizerSettings = OptimizerSettings()
     mesh: MeshSettings = MeshSettings()
+    guard: GuardSettings = GuardSettings()
 
     def __post_init__(self):
         for name in ("steps", "batch_size", "sequence_length", "virtual_shards", "eval_every", "checkpoint_every",
                      "keep_checkpoints", "microbatches"):  # fmt: skip
             if getattr(self, name) < 1:
                 raise UserError(f"{name} is {getattr(self, name)}: choose 1 or more.")
-        for name in ("seed", "data_seed", "workers", "most_segments", "loss_chunks"):
+        for name in ("checkpoint_minutes", "hang_minutes"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise UserError(f"{name} is {getattr(self, name)}: choose 0 or more.")
+        for name in ("seed", "data_seed", "workers", "most_segments", "loss_chunks", "keep_every"):
             if not 0 <= getattr(self, name) < 2**31:
                 raise UserError(f"{name} is {getattr(self, name)}: choose 0 or more, below 2^31.")
         parse_steps(self.profile)

@@ -21,6 +21,14 @@ class UserError(Exception):
         return super().__str__().translate(_SHOWN)
 
 
+class Interrupted(Exception):
+    """The program was asked to leave and does so in good order, with an exit code that says so."""
+
+    def __init__(self, message: str, code: int):
+        super().__init__(message)
+        self.code = code
+
+
 @contextlib.contextmanager
 def errors_as_sentences() -> Iterator[None]:
     """Ends the program with one sentence and exit code 2 on a UserError; 130 on Ctrl-C; quietly on `... | head`."""
@@ -32,6 +40,10 @@ def errors_as_sentences() -> Iterator[None]:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except Interrupted as interrupted:
+        if str(interrupted):
+            print(interrupted, file=sys.stderr)
+        sys.exit(interrupted.code)
     except KeyboardInterrupt:
         print("stopped.", file=sys.stderr)
         sys.exit(130)

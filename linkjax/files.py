@@ -6,11 +6,13 @@ import gzip
 import hashlib
 import io
 import json
+import logging
 import lzma
 import pathlib
 import stat
+import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, BinaryIO, TextIO
 
 from linkjax.errors import UserError
@@ -27,6 +29,23 @@ def fingerprint(path: pathlib.Path) -> dict[str, Any]:
     """Size and SHA-256 of a file."""
     with path.open("rb") as file:
         return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+
+
+def retried(work: Callable[[], Any], waits: Sequence[float] = (1, 2, 4)) -> Any:
+    """What `work` returns; where the store does not answer it is asked again, after so many seconds each.
+
+    Raises:
+      OSError: the last one; at once where asking again cannot help: nothing is there, or it is not allowed.
+    """
+    for wait in waits:
+        try:
+            return work()
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError):
+            raise
+        except OSError as error:
+            logging.warning("%s: trying again in %g s", error, wait)
+            time.sleep(wait)
+    return work()
 
 
 def is_compressed(path: pathlib.Path) -> bool:

@@ -1,7 +1,11 @@
 """Scores as people read them: a line while training, a table at the end."""
 
+import sys
+import time
 from collections.abc import Mapping
 from typing import Any
+
+from tqdm import tqdm
 
 
 def one_line(metrics: Mapping[str, float]) -> str:
@@ -58,3 +62,28 @@ def _is_accuracy(name: str) -> bool:
 
 def _is_bits(name: str) -> bool:
     return name.startswith("bits_per_byte/")
+
+
+class Progress:
+    """A bar in a terminal; where output is piped, a line at each evaluation."""
+
+    def __init__(self, steps: int, start: int):
+        self._steps = steps
+        self._terminal = sys.stderr.isatty()
+        self._bar = tqdm(total=steps, initial=start, unit="step", disable=not self._terminal, dynamic_ncols=True)
+        self._begun = time.perf_counter(), start
+
+    def write(self, step: int, metrics: dict[str, float]) -> None:
+        self._bar.set_postfix_str(f"loss {metrics['loss']:.3f}, {metrics['tokens_per_second']:,.0f} tokens/s", False)
+        self._bar.update(step - self._bar.n)
+        scores = one_line(metrics)
+        if scores:
+            seconds, start = self._begun
+            left = (time.perf_counter() - seconds) / (step - start) * (self._steps - step)
+            line = f"step {step}/{self._steps}  loss {metrics['loss']:.3f}  {scores}"
+            self._bar.write(line) if self._terminal else print(
+                f"{line}  {left:.0f} s left", file=sys.stderr, flush=True
+            )
+
+    def close(self) -> None:
+        self._bar.close()

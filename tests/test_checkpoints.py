@@ -8,7 +8,8 @@ import pytest
 
 from linkjax.errors import UserError
 from linkjax.model.decoder import ModelSettings
-from linkjax.training.checkpoints import MANIFEST, Checkpoints
+from linkjax.training.checkpoints import Checkpoints, ToSave
+from linkjax.training.manifest import MANIFEST
 from linkjax.training.optimizer import OptimizerSettings
 from linkjax.training.sharding import MeshSettings, make_mesh
 from linkjax.training.step import Trainer
@@ -32,7 +33,8 @@ def written(tmp_path_factory):
     for step in (1, 2):
         state = make().initialise(step)
         state["step"] = state["step"] + step
-        Checkpoints(folder / "checkpoints").save(state, {**DATA, "step": step}, RUN, folder / "tokenizer.model")
+        what = ToSave(state, {**DATA, "step": step}, RUN, folder / "tokenizer.model")
+        Checkpoints(folder / "checkpoints").save_now(what)
         states[step] = jax.device_get(state)
     return folder, states
 
@@ -78,7 +80,7 @@ def test_keeps_the_newest(saved, tmp_path):
     checkpoints, _ = saved
     state = make().initialise(0)
     state["step"] = state["step"] + 3
-    checkpoints.save(state, DATA, RUN, tmp_path / "tokenizer.model")
+    checkpoints.save_now(ToSave(state, DATA, RUN, tmp_path / "tokenizer.model"))
     assert checkpoints.steps() == [2, 3]
 
 
@@ -149,7 +151,7 @@ def test_saving_goes_on_beside_a_set_aside_checkpoint(saved, tmp_path):
     checkpoints.restore_newest(make().abstract)
     state = make().initialise(0)
     state["step"] = state["step"] + 2
-    checkpoints.save(state, DATA, RUN, tmp_path / "tokenizer.model")
+    checkpoints.save_now(ToSave(state, DATA, RUN, tmp_path / "tokenizer.model"))
     assert checkpoints.restore_newest(make().abstract).step == 2
 
 
@@ -172,7 +174,7 @@ def test_averaged_weights_are_kept_and_are_the_ones_to_use(tmp_path):
     state = one.initialise(0)
     state["average"] = jax.tree.map(lambda leaf: leaf + 1, state["average"])
     checkpoints = Checkpoints(tmp_path / "checkpoints")
-    checkpoints.save(state, DATA, RUN, tmp_path / "tokenizer.model")
+    checkpoints.save_now(ToSave(state, DATA, RUN, tmp_path / "tokenizer.model"))
     restored = checkpoints.restore_newest(one.abstract)
     equal(jax.device_get(state), restored.state)
     equal(jax.device_get(state["average"]), restored.weights)

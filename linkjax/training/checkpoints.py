@@ -7,31 +7,38 @@
                      run/       config, lexicon and tokenizer hashes, code version, JSON
                      tokenizer.model
                      linkjax_manifest.json   size and SHA-256 of every other file
+    checkpoints/writing/        one on its way in or out
 
 Orbax itself loads a file with a flipped bit as wrong weights; here it is found before anything is loaded.
 """
 
 import contextlib
 import dataclasses
-import json
+import errno
 import logging
+import os
 import pathlib
 import shutil
 import time
 from collections.abc import Iterator
+from concurrent import futures
 from typing import Any
 
+import jax
 from flax import serialization
 from orbax.checkpoint import v1 as ocp
 
 from linkjax.errors import UserError
-from linkjax.files import fingerprint
 from linkjax.training import processes
+from linkjax.training.keeping import Keep
+from linkjax.training.manifest import fault, rename_durably, saved, write_manifest
 
-MANIFEST = "linkjax_manifest.json"
 _JSON_ENTRIES = ("data", "run")
 _WEIGHTS = ("params", "average")
 _WRITING = "writing"  # a checkpoint gets its place only when it is whole: none is ever half there
+_WAITS = (1, 2, 4, 8, 16)  # seconds before a checkpoint that could not be written is tried again
+_NAMED = 5  # of each kind of difference between a checkpoint and the model
+_FOR_GOOD = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)  # trying again does not help
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,12 +57,35 @@ class Restored:
     run: dict[str, Any]
 
 
+@dataclasses.dataclass(frozen=True)
+class ToSave:
+    """What a checkpoint is made of.
+
+    Attributes:
+      state: see `step.State`.
+      data: position of every virtual shard.
+      run: what is said of the run.
+      tokenizer: its model's file.
+      metrics: of the evaluation at this step, if there was one.
+    """
+
+    state: dict[str, Any]
+    data: dict[str, Any]
+    run: dict[str, Any]
+    tokenizer: pathlib.Path
+    metrics: dict[str, float] | None = None
+
+
 class Checkpoints:
     """The checkpoints of one run."""
 
-    def __init__(self, folder: pathlib.Path, keep: int = 2):
-        """Args: `keep` newest checkpoints stay, older ones are removed when a new one is whole."""
-        self.folder, self._keep = folder.absolute(), keep
+    def __init__(self, folder: pathlib.Path, keep: Keep = Keep()):
+        """Args: `keep` says which stay when a new one is whole; the others are removed."""
+        self.folder, self.keep = folder.absolute(), keep
+        self._thread = futures.ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
+        self._under_way: futures.Future[None] | None = None
+        self._failures = 0
+        self._next_try = float("inf")
 
     def steps(self) -> list[int]:
         """Steps that have a folder, whole or not, oldest first."""
@@ -63,49 +93,123 @@ class Checkpoints:
             return []
         return sorted(int(path.name) for path in self.folder.iterdir() if path.name.isdigit())
 
-    def save(self, state: dict[str, Any], data: dict[str, Any], run: dict[str, Any], tokenizer: pathlib.Path) -> None:
-        """Writes the checkpoint of `state` (see `step.State`) and, when all of it is on disk, its manifest.
+    ### Writing
 
-        Of several processes each writes its part of the arrays, the first one the rest.
+    def save(self, what: ToSave) -> None:
+        """Begins to write a checkpoint: the state is copied before this returns, the rest happens meanwhile.
+
+        Of several processes each writes its part of the arrays, the first one the rest. One that cannot be written is
+        not lost: see `try_again`.
+
+        Raises:
+          UserError: the one before could not be written and never will be.
         """
-        step = int(state["step"])
-        weights, rest = _parts(state)
-        writing = self.folder / _WRITING
-        folder = writing / str(step)
-        processes.on_first(lambda: shutil.rmtree(writing, ignore_errors=True))  # left by a process that was killed here
-        with self._context():
-            ocp.save_checkpointables(
-                folder,
-                {**weights, "training": serialization.to_state_dict(rest), "data": data, "run": run},
-            )
-        processes.on_first(lambda: self._commit(folder, tokenizer))
+        if self._under_way:
+            self._settle()
+        step = int(what.state["step"])
+        processes.on_first(self._clear)
+        folder = self.folder / _WRITING / str(step)
+        weights, rest = _parts(what.state)
+        entries = {**weights, "training": serialization.to_state_dict(rest), "data": what.data, "run": what.run}
+        try:
+            with self._context():
+                response = ocp.save_checkpointables_async(folder, entries)
+        except (OSError, ValueError, RuntimeError) as error:
+            self._failed(step, error)
+        else:
+            self._next_try = float("inf")
+            self._under_way = self._thread.submit(self._finish, response, folder, what)
 
-    def _commit(self, folder: pathlib.Path, tokenizer: pathlib.Path) -> None:
+    def save_now(self, what: ToSave) -> None:
+        """Writes a checkpoint and returns when it is there; where the store does not answer, several times.
+
+        Raises:
+          UserError: it cannot be written.
+        """
+        self.save(what)
+        while not self._settle():
+            time.sleep(max(self._next_try - time.monotonic(), 0))
+            self.save(what)
+
+    def try_again(self) -> bool:
+        """Whether the last one could not be written and it is time to write another, of the state as it is now.
+
+        Raises:
+          UserError: it could not be written and never will be.
+        """
+        if self._under_way and self._under_way.done():
+            self._settle()
+        return time.monotonic() >= self._next_try
+
+    def close(self) -> None:
+        """Waits for what is under way, which then is there or is not."""
+        self._thread.shutdown()
+
+    def _finish(self, response: Any, folder: pathlib.Path, what: ToSave) -> None:
+        response.result()
+        if processes.first():
+            self._commit(folder, what)
+
+    def _commit(self, folder: pathlib.Path, what: ToSave) -> None:
         """Gives a checkpoint its manifest and its place."""
         step = int(folder.name)
-        shutil.copyfile(tokenizer, folder / "tokenizer.model")
-        files = {
-            str(path.relative_to(folder)): fingerprint(path) for path in sorted(folder.rglob("*")) if path.is_file()
-        }
-        (folder / MANIFEST).write_text(json.dumps({"step": step, "files": files}, indent=1))
-        folder.rename(self.folder / str(step))
-        for old in self.steps()[: -self._keep]:
-            shutil.rmtree(self.folder / str(old))
+        shutil.copyfile(what.tokenizer, folder / "tokenizer.model")
+        write_manifest(folder, step, what.metrics)
+        rename_durably(folder, self.folder / str(step))
+        kept = self.keep.of([saved(self.folder / str(step)) for step in self.steps()])
+        for old in set(self.steps()) - kept:
+            leaving = folder.with_name(f"old-{old}")  # it must not be found half removed in its place
+            (self.folder / str(old)).rename(leaving)
+            shutil.rmtree(leaving)
+        folder.parent.rmdir()
 
-    def fault(self, step: int) -> str | None:
-        """What is wrong with a checkpoint's files, or None."""
-        folder = self.folder / str(step)
+    def _settle(self) -> bool:
+        """Waits for the one under way; whether it is there now."""
+        under_way, self._under_way = self._under_way, None
+        if under_way is None:
+            return False
         try:
-            files = json.loads((folder / MANIFEST).read_text())["files"]
-        except (OSError, ValueError, KeyError, TypeError):
-            return f"{MANIFEST} is missing or unreadable"
-        for name, expected in files.items():
-            path = folder / name
-            if not path.is_file():
-                return f"{name} is missing"
-            if fingerprint(path) != expected:
-                return f"{name} is damaged"
-        return None
+            under_way.result()
+        except (OSError, ValueError, RuntimeError) as error:  # TensorStore raises ValueErrors
+            self._failed(self._writing_step(), error)
+            return False
+        self._failures = 0
+        return True
+
+    def _failed(self, step: int | str, error: Exception) -> None:
+        """Sets the time of the next try.
+
+        Raises:
+          UserError: there is none.
+        """
+        reason = " ".join(str(error).split())[:300]
+        cannot = f"the checkpoint of step {step} cannot be written to {self.folder}"
+        goes_on = "the same command goes on from the newest checkpoint"
+        if number := next((number for number in _FOR_GOOD if _is(error, number)), None):
+            mend = "make room" if number in (errno.ENOSPC, errno.EDQUOT) else "make it writable"
+            raise UserError(f"{cannot} ({os.strerror(number)}): {mend}; {goes_on}.") from error
+        if self._failures == len(_WAITS) or processes.several():  # others wait for this one's part
+            raise UserError(
+                f"{cannot}, tried {self._failures + 1} times ({type(error).__name__}: {reason}): see that the store"
+                f" answers; {goes_on}."
+            ) from error
+        wait = _WAITS[self._failures]
+        self._failures += 1
+        self._next_try = time.monotonic() + wait
+        logging.warning("%s (%s): trying again in %g s", cannot, reason, wait)
+
+    def _writing_step(self) -> str:
+        return ", ".join(path.name for path in (self.folder / _WRITING).glob("[0-9]*")) or "?"
+
+    def _clear(self) -> None:
+        """Removes what a process left that was killed, or failed, while it wrote here."""
+        writing = self.folder / _WRITING
+        for left in writing.glob("*"):
+            if not left.name.startswith("old-") and not self._failures:
+                logging.warning("removing the unfinished checkpoint of step %s", left.name.partition(".")[0])
+            shutil.rmtree(left, ignore_errors=True)
+
+    ### Reading
 
     def restore_newest(self, abstract: dict[str, Any]) -> Restored | None:
         """The newest whole checkpoint, or None where there is none at all.
@@ -116,7 +220,7 @@ class Checkpoints:
         Newer broken ones are renamed `STEP.broken-TIME` and named in a warning.
 
         Raises:
-          UserError: there are checkpoints but none is whole; nothing is changed then.
+          UserError: there are checkpoints but none is whole, or the store does not answer; nothing is changed then.
         """
         step = processes.on_first(self._set_aside_broken)
         return None if step is None else self._load(step, abstract)
@@ -125,16 +229,16 @@ class Checkpoints:
         """The newest whole step, after newer ones were renamed; see `restore_newest`."""
         broken: dict[int, str] = {}
         for step in reversed(self.steps()):
-            fault = self.fault(step)
-            if fault:
-                broken[step] = fault
+            found = self.fault(step)
+            if found:
+                broken[step] = found
                 continue
             for bad_step, bad_fault in broken.items():
                 renamed = self.folder / f"{bad_step}.broken-{time.strftime('%Y%m%d-%H%M%S')}"
                 (self.folder / str(bad_step)).rename(renamed)
                 logging.warning("checkpoint %s is broken (%s); renamed to %s", bad_step, bad_fault, renamed.name)
             return step
-        faults = [f"{step}: {fault}" for step, fault in broken.items()]
+        faults = [f"{step}: {found}" for step, found in broken.items()]
         faults += [f"{path.name}: set aside as broken" for path in sorted(self.folder.glob("*.broken-*"))]
         if faults:
             raise UserError(
@@ -142,6 +246,37 @@ class Checkpoints:
                 " repair one, or move the folder away to start over."
             )
         return None
+
+    def fault(self, step: int) -> str | None:
+        """What is wrong with a checkpoint's files, or None.
+
+        Raises:
+          UserError: they cannot be read now.
+        """
+        try:
+            return fault(self.folder / str(step))
+        except OSError as error:
+            raise UserError(
+                f"checkpoint {step} cannot be read now ({error}): try again when the store answers."
+            ) from error
+
+    def set_aside_after(self, which: int) -> int:
+        """The step of the newest checkpoint but `which` - 1, or of the oldest there is; 0 where there is none.
+
+        Newer ones are renamed `STEP.rewound-TIME`: the run will pass their steps again.
+        """
+        if self._under_way:
+            self._settle()
+        return processes.on_first(lambda: self._set_aside_after(which))
+
+    def _set_aside_after(self, which: int) -> int:
+        steps = self.steps()
+        chosen = max(len(steps) - which, 0)
+        for step in steps[chosen + 1 :]:
+            renamed = f"{step}.rewound-{time.strftime('%Y%m%d-%H%M%S')}"
+            (self.folder / str(step)).rename(self.folder / renamed)
+            logging.warning("checkpoint %s is renamed to %s", step, renamed)
+        return steps[chosen] if steps else 0
 
     def newest(self) -> int:
         """The newest step that is whole.
@@ -158,7 +293,7 @@ class Checkpoints:
         """Loads one checkpoint, verified.
 
         Raises:
-          UserError: it is not there or not whole.
+          UserError: it is not there or not whole, or is of another model.
         """
         if step not in self.steps():
             raise UserError(f"there is no checkpoint of step {step} in {self.folder}: found {self.steps()}.")
@@ -166,20 +301,21 @@ class Checkpoints:
         return self._load(step, abstract, weights_only)
 
     def _check(self, step: int) -> None:
-        fault = processes.on_first(lambda: self.fault(step))  # one of them reads it all, not each
-        if fault:
-            raise UserError(f"checkpoint {step} in {self.folder} is broken: {fault}.")
+        found = processes.on_first(lambda: self.fault(step))  # one of them reads it all, not each
+        if found:
+            raise UserError(f"checkpoint {step} in {self.folder} is broken: {found}.")
 
     def _load(self, step: int, abstract: dict[str, Any], weights_only: bool = False) -> Restored:
         weights, rest = _parts(abstract)
         used = list(weights)[-1]
-        wanted: dict[str, Any] = dict.fromkeys(_JSON_ENTRIES)
-        if weights_only:
-            wanted[used] = weights[used]
-        else:
-            wanted |= {**weights, "training": serialization.to_state_dict(rest)}
+        arrays = {used: weights[used]} if weights_only else {**weights, "training": serialization.to_state_dict(rest)}
         with self._context():
-            loaded = ocp.load_checkpointables(self.folder / str(step), wanted)
+            held = ocp.checkpointables_metadata(self.folder / str(step)).metadata
+            if differences := _differences(arrays, {name: held.get(name, {}) for name in arrays}):
+                raise UserError(
+                    f"checkpoint {step} in {self.folder} is not of this model or optimizer: {'; '.join(differences)}."
+                )
+            loaded = ocp.load_checkpointables(self.folder / str(step), arrays | dict.fromkeys(_JSON_ENTRIES))
         state = None
         if not weights_only:
             state = {name: loaded[name] for name in weights} | serialization.from_state_dict(rest, loaded["training"])
@@ -206,3 +342,32 @@ def _parts(state: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The weights, the ones to use last; and the rest."""
     weights = {name: state[name] for name in _WEIGHTS if name in state}
     return weights, {name: value for name, value in state.items() if name not in _WEIGHTS}
+
+
+def _differences(wanted: dict[str, Any], held: dict[str, Any]) -> list[str]:
+    """By name, arrays that a checkpoint lacks, has in another shape or type, or has too many; the first of each."""
+    wants, has = _arrays(wanted), _arrays(held)
+    both = [name for name in wants if name in has]
+    kinds = {
+        "missing": [name for name in wants if name not in has],
+        "different": [f"{n} is {has[n]} there and {wants[n]} here" for n in both if has[n] != wants[n]],
+        "not wanted": [name for name in has if name not in wants],
+    }
+    return [
+        f"{len(names)} {kind}: {', '.join(names[:_NAMED])}{', ...' if len(names) > _NAMED else ''}"
+        for kind, names in kinds.items()
+        if names
+    ]
+
+
+def _arrays(tree: Any) -> dict[str, str]:
+    """Path of each array -> its type and shape."""
+    return {
+        "/".join(str(getattr(key, "key", key)) for key in path): f"{leaf.dtype}{list(leaf.shape)}"
+        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+    }
+
+
+def _is(error: Exception, number: int) -> bool:
+    """Whether an error is of this number; TensorStore's say so in their text only."""
+    return getattr(error, "errno", None) == number or os.strerror(number) in str(error)

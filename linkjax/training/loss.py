@@ -99,8 +99,9 @@ def objective(
     change it. The z-loss (Chowdhery et al. 2022, section 5) is weighted alike.
 
     Returns:
-      loss, and {kind: (sum of cross-entropies in nats, number of tokens)} over *all* real tokens,
-      whatever their loss weight, for kinds swapped, unswapped and component/INDEX.
+      loss, and a report: cross_entropy; row_losses_B, the mean of each row; and in sums {kind: (sum of cross-entropies
+      in nats, number of tokens)} over *all* real tokens, whatever their loss weight, for kinds swapped, unswapped and
+      component/INDEX.
     """
     losses_BxL, weights_BxL = found.losses_BxL, rows["loss_weights_BxL"]
     cross_entropy = (losses_BxL * weights_BxL).sum() / total
@@ -111,4 +112,5 @@ def objective(
     for index in range(components):
         kinds[f"component/{index}"] = real_BxL & (rows["component_B"] == index)[:, None]
     sums = {kind: (jnp.where(mask, losses_BxL, 0).sum(), mask.sum()) for kind, mask in kinds.items()}
-    return loss, {"cross_entropy": cross_entropy, "sums": sums}
+    row_losses_B = (losses_BxL * weights_BxL).sum(1) / jnp.maximum(weights_BxL.sum(1), 1)
+    return loss, {"cross_entropy": cross_entropy, "row_losses_B": row_losses_B, "sums": sums}

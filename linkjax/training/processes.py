@@ -60,7 +60,7 @@ def joined(coordinator: str, processes: str, process: str) -> Iterator[None]:
 
 def first() -> bool:
     """Whether this is the process that writes and speaks for all: the only one, or number 0."""
-    return not _several() or jax.process_index() == 0
+    return not several() or jax.process_index() == 0
 
 
 def say(text: str) -> None:
@@ -74,7 +74,7 @@ def gather(value: Any) -> list[Any]:
 
     No process returns before every one has called.
     """
-    if not _several():
+    if not several():
         return [value]
     generation, mine = next(_generation), jax.process_index()
     global_state.client.key_value_set(_key(generation, mine), json.dumps(value))
@@ -86,12 +86,50 @@ def gather(value: Any) -> list[Any]:
 
 def on_first(work: Callable[[], Any]) -> Any:
     """Does `work` on the first process and gives its result (as JSON has it) to all, who wait for it."""
-    if not _several():
+    if not several():
         return work()
     return gather(work() if first() else None)[0]
 
 
-def _several() -> bool:
+class Agreed:
+    """A wish of any of the processes that all of them act on at the same point of the program.
+
+    Every process asks equally often, and between two askings takes part in a step of the training, the last but one
+    of which it knows to be done: so no process is more than one asking ahead of another, and what one of them wished
+    is known to all two askings later.
+    """
+
+    _LEAD = 2
+
+    def __init__(self, name: str):
+        """Args: `name`, different from those of other wishes."""
+        self._name, self._asked, self._due = f"linkjax/agreed/{name}", 0, None
+
+    def __call__(self, wish: bool) -> bool:
+        """Whether it is time; `wish` is this process's own. Once it is, it stays so."""
+        if not several():
+            self._due = self._due or wish
+            return self._due
+        self._asked += 1
+        if self._due is None:
+            if wish:
+                with contextlib.suppress(jax.errors.JaxRuntimeError):  # another was before
+                    global_state.client.key_value_set(self._name, str(self._asked + self._LEAD))
+            with contextlib.suppress(jax.errors.JaxRuntimeError):  # nobody wishes
+                self._due = int(global_state.client.key_value_try_get(self._name))
+        return self._due is not None and self._asked >= self._due
+
+
+def leave_now(code: int, why: str) -> None:
+    """Ends this process, and all others of the run, from any thread and whatever they are in."""
+    print(why, file=sys.stderr)
+    if several():
+        _tell_the_others(code)
+    _leave(code)
+
+
+def several() -> bool:
+    """Whether this process is one of several."""
     return jax.distributed.is_initialized()
 
 
@@ -156,7 +194,7 @@ def _start(arguments: dict[str, Any]) -> bool:
     arguments = arguments or _from_environment()
     if arguments is None:
         return False
-    # JAX's own handler would take SIGTERM for a warning that somebody asks about, and nobody does.
+    # JAX's own handler of SIGTERM takes no other signals, and none of a process alone: see `interruptions`.
     jax.config.update("jax_enable_preemption_service", False)
     give_up = threading.Timer(_PATIENCE, _give_up, [arguments.get("coordinator_address", "their coordinator")])
     give_up.daemon = True
@@ -217,19 +255,24 @@ def _fail(error: BaseException) -> None:
     except BaseException:
         traceback.print_exc()
         code = 1
+    _tell_the_others(code)
+    _leave(code)
+
+
+def _tell_the_others(code: int) -> None:
     failure = json.dumps({"process": jax.process_index(), "code": code})
     with contextlib.suppress(jax.errors.JaxRuntimeError):  # another was before
         global_state.client.key_value_set(_FAILURE, failure)
-    _leave(code)
 
 
 def _leave(code: int, why: str = "") -> None:
     """Ends the process at once: an orderly end would wait for processes that are waiting themselves."""
     if why:
         print(why, file=sys.stderr)
-    with contextlib.suppress(jax.errors.JaxRuntimeError):
-        global_state.client.wait_at_barrier("linkjax/left", int(_LAST_WORDS * 1000))
-    if first():
+    if several():
+        with contextlib.suppress(jax.errors.JaxRuntimeError):
+            global_state.client.wait_at_barrier("linkjax/left", int(_LAST_WORDS * 1000))
+    if several() and first():
         time.sleep(0.2)  # the coordinator is in this process, and the others hear through it that all are there
     for worker in multiprocessing.active_children():
         worker.terminate()

@@ -19,13 +19,16 @@ from linkjax.training import sharding
 from linkjax.training.loss import Rows, TokenLosses, objective, token_losses
 from linkjax.training.optimizer import OptimizerSettings, make_optimizer, make_schedule
 
-# A pytree of arrays: {"params", "optimizer", "step", "skipped"}, and "average" where the weights are averaged.
+# A pytree of arrays: {"params", "optimizer", "step", "skipped", "norm"}, and "average" where the weights are averaged.
+# "norm" is the sum over the good gradients' norms of _NORM_DECAY^age * norm.
 State = dict[str, Any]
 _ROW_AXES = {"component_B": ("batch",)}
 _ROW_TYPES = {
     "tokens_BxL": jnp.int32, "targets_BxL": jnp.int32, "loss_weights_BxL": jnp.float32, "segments_BxL": jnp.int32,
     "positions_BxL": jnp.int32, "swapped_BxL": jnp.uint8, "component_B": jnp.int32,
 }  # fmt: skip
+_NORM_DECAY = 0.98  # a gradient's norm is compared with those of some fifty steps before
+_NORMS_NEEDED = 20
 _LOGITS_BYTES = 256 * 2**20  # that a device holds at once, where `loss_chunks` does not say otherwise
 
 
@@ -45,6 +48,7 @@ class Trainer:
       microbatches: parts of a batch that go through the model one after the other; their gradients are summed up.
       loss_chunks: parts of a device's tokens whose logits are held one after the other; 0 = by size.
       most_segments: documents that a row can have; 0 = one a token.
+      most_growth: of a gradient's norm over the usual one, before it counts as bad; 0 = no limit.
     """
 
     model: ModelSettings
@@ -56,12 +60,14 @@ class Trainer:
     microbatches: int = 1
     loss_chunks: int = 0
     most_segments: int = 0
+    most_growth: float = 0.0
 
     @classmethod
     def of(cls, run: Any, mesh: Mesh, vocabulary: int, components: int) -> "Trainer":
         """That of a run's settings."""
         same = {name: getattr(run, name) for name in ("steps", "microbatches", "loss_chunks", "most_segments")}
-        return cls(run.model, run.optimizer, mesh, vocabulary, components, **same)
+        growth = run.guard.most_growth
+        return cls(run.model, run.optimizer, mesh, vocabulary, components, **same, most_growth=growth)
 
     def initialise(self, seed: int) -> State:
         """A fresh state, made in place: no device or host ever holds more than its part."""
@@ -74,6 +80,7 @@ class Trainer:
                 "optimizer": self._transformation.init(params),
                 "step": zero,
                 "skipped": zero,
+                "norm": jnp.zeros((), jnp.float32),
             }
             return state | ({"average": jax.tree.map(jnp.copy, params)} if self._averages else {})
 
@@ -134,6 +141,7 @@ class Trainer:
             "optimizer": jax.eval_shape(self._transformation.init, self._abstract_params),
             "step": jax.ShapeDtypeStruct((), jnp.int32),
             "skipped": jax.ShapeDtypeStruct((), jnp.int32),
+            "norm": jax.ShapeDtypeStruct((), jnp.float32),
         } | ({"average": self._abstract_params} if self._averages else {})
         return jax.tree.map(
             lambda shape, where: jax.ShapeDtypeStruct(shape.shape, shape.dtype, sharding=where),
@@ -154,7 +162,8 @@ class Trainer:
 
         state = jax.eval_shape(self._transformation.init, self._abstract_params)
         optimizer = jax.tree_util.tree_map_with_path(like_its_parameter, state)
-        state = {"params": params, "optimizer": optimizer, "step": everywhere, "skipped": everywhere}
+        counts = dict.fromkeys(("step", "skipped", "norm"), everywhere)
+        state = {"params": params, "optimizer": optimizer, **counts}
         return state | ({"average": params} if self._averages else {})
 
     @property
@@ -248,41 +257,55 @@ class Trainer:
             return sharding.constrain_on(self.mesh)(values, axes)
 
         parts = {name: part(name, values) for name, values in rows.items()}
-        nothing = jax.tree.map(lambda of: jnp.zeros(of.shape, of.dtype), jax.eval_shape(gradients_of, rows))
+        shapes = jax.eval_shape(gradients_of, rows)
+        shapes[1].pop("row_losses_B")
+        nothing = jax.tree.map(lambda of: jnp.zeros(of.shape, of.dtype), shapes)
 
         def add(sums, rows):
-            return jax.tree.map(jnp.add, sums, gradients_of(rows)), None
+            gradients, report = gradients_of(rows)
+            of_rows = report.pop("row_losses_B")
+            return jax.tree.map(jnp.add, sums, (gradients, report)), of_rows
 
-        return jax.lax.scan(add, nothing, parts)[0]
+        (gradients, report), row_losses_MxB = jax.lax.scan(add, nothing, parts)
+        return gradients, report | {"row_losses_B": jnp.swapaxes(row_losses_MxB, 0, 1).reshape(-1)}
 
     def _update(self, state: State, rows: Rows) -> tuple[State, dict[str, jax.Array]]:
-        """Metrics: loss (cross-entropy in nats), sums (see `objective`), gradient_norm, learning_rate, skipped.
+        """Metrics: loss (cross-entropy in nats), sums and row_losses_B (see `objective`), gradient_norm, learning_rate,
+        skipped_steps.
 
-        A gradient that is not finite changes nothing but the counts of steps and of skipped steps.
+        A bad gradient, one that is not finite or far larger than usual, changes nothing but the counts of steps and of
+        skipped steps.
         """
         gradients, report = self._gradients(state["params"], rows)
         norm = optax.global_norm(gradients)
-        finite = jnp.isfinite(norm)
+        good = jnp.isfinite(norm)
+        if self.most_growth:
+            count = (state["step"] - state["skipped"]).astype(jnp.float32)
+            usual = state["norm"] * (1 - _NORM_DECAY) / jnp.maximum(1 - _NORM_DECAY**count, 1e-6)
+            good &= (count < _NORMS_NEEDED) | (norm <= self.most_growth * usual)
         updates, optimizer = self._transformation.update(gradients, state["optimizer"], state["params"])
         params = optax.apply_updates(state["params"], updates)
 
-        def keep_if_finite(new, old):
-            return jax.tree.map(lambda a, b: jnp.where(finite, a, b), new, old)
+        def if_good(new, old):
+            return jax.tree.map(lambda a, b: jnp.where(good, a, b), new, old)
 
         new_state = {
-            "params": keep_if_finite(params, state["params"]),
-            "optimizer": keep_if_finite(optimizer, state["optimizer"]),
+            "params": if_good(params, state["params"]),
+            "optimizer": if_good(optimizer, state["optimizer"]),
             "step": state["step"] + 1,
-            "skipped": state["skipped"] + ~finite,
+            "skipped": state["skipped"] + ~good,
+            "norm": jnp.where(good, _NORM_DECAY * state["norm"] + norm, state["norm"]),
         }
         if self._averages:
             decay = self.optimizer.average_decay
-            new_state["average"] = jax.tree.map(
+            averaged = jax.tree.map(
                 lambda old, new: decay * old + (1 - decay) * new, state["average"], new_state["params"]
             )
+            new_state["average"] = if_good(averaged, state["average"])
         metrics = {
             "loss": report["cross_entropy"],
             "sums": report["sums"],
+            "row_losses_B": report["row_losses_B"],
             "gradient_norm": norm,
             "learning_rate": make_schedule(self.optimizer, self.steps)(state["step"] - state["skipped"]),
             "skipped_steps": new_state["skipped"],

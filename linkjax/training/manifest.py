@@ -1,0 +1,87 @@
+"""A checkpoint's manifest: size and SHA-256 of each of its files, written last; without it, it is none."""
+
+import datetime
+import json
+import os
+import pathlib
+from typing import Any
+
+from linkjax.errors import UserError
+from linkjax.files import fingerprint, inside, read_json, retried
+from linkjax.training.keeping import Saved
+
+MANIFEST = "linkjax_manifest.json"
+_MOST_BYTES = 64 * 2**20
+
+
+def write_manifest(folder: pathlib.Path, step: int, metrics: dict[str, float] | None) -> None:
+    """Makes a checkpoint's files durable and lists them."""
+    files = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            files[path.relative_to(folder).as_posix()] = fingerprint(path)
+        _flush(path)
+    about = {"step": step, "time": _now().isoformat(), "metrics": metrics, "files": files}
+    (folder / MANIFEST).write_text(json.dumps(about, indent=1))
+    _flush(folder / MANIFEST)
+    _flush(folder)
+
+
+def rename_durably(source: pathlib.Path, target: pathlib.Path) -> None:
+    source.rename(target)
+    _flush(target.parent)
+
+
+def read_manifest(folder: pathlib.Path) -> dict[str, Any] | None:
+    """None where it is missing or unreadable."""
+    try:
+        about = retried(lambda: read_json(folder / MANIFEST, _MOST_BYTES))
+    except UserError:
+        return None
+    return about if isinstance(about, dict) and isinstance(about.get("files"), dict) else None
+
+
+def saved(folder: pathlib.Path) -> Saved:
+    """What decides whether a checkpoint stays."""
+    about = read_manifest(folder) or {}
+    metrics, time = about.get("metrics"), about.get("time")
+    return Saved(
+        int(folder.name),
+        metrics if isinstance(metrics, dict) else None,
+        datetime.datetime.fromisoformat(time) if isinstance(time, str) else datetime.datetime.min,
+    )
+
+
+def fault(folder: pathlib.Path) -> str | None:
+    """What is wrong with a checkpoint's files, or None.
+
+    Raises:
+      OSError: the store does not answer, several times over: that says nothing of the files.
+    """
+    about = read_manifest(folder)
+    if about is None:
+        return f"{MANIFEST} is missing or unreadable"
+    if about.get("step") != int(folder.name):
+        return f"{MANIFEST} is that of step {about.get('step')}"
+    for name, expected in about["files"].items():
+        path = folder / name
+        if (path.is_absolute() and not path.is_relative_to(folder)) or ".." in path.parts:
+            return f"{MANIFEST} names '{name}', outside the checkpoint"
+        if not path.is_file():
+            return f"{name} is missing"
+        if retried(lambda path=path: fingerprint(path)) != expected:
+            return f"{name} is damaged"
+    return None
+
+
+def _flush(path: pathlib.Path) -> None:
+    """To the disk itself: after a power cut, what was renamed into place must be there in full."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
