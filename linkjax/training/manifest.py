@@ -7,7 +7,7 @@ import pathlib
 from typing import Any
 
 from linkjax.errors import UserError
-from linkjax.files import fingerprint, inside, read_json, retried
+from linkjax.files import fingerprint, read_json, retried
 from linkjax.training.keeping import Saved
 
 MANIFEST = "linkjax_manifest.json"
@@ -33,10 +33,13 @@ def rename_durably(source: pathlib.Path, target: pathlib.Path) -> None:
 
 
 def read_manifest(folder: pathlib.Path) -> dict[str, Any] | None:
-    """None where it is missing or unreadable."""
+    """None where it is missing or no manifest."""
+    path = folder / MANIFEST
     try:
-        about = retried(lambda: read_json(folder / MANIFEST, _MOST_BYTES))
-    except UserError:
+        if path.stat().st_size > _MOST_BYTES:
+            return None
+        about = parse_json(retried(path.read_bytes), str(path))
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, UserError):
         return None
     return about if isinstance(about, dict) and isinstance(about.get("files"), dict) else None
 
@@ -60,7 +63,7 @@ def fault(folder: pathlib.Path) -> str | None:
     """
     about = read_manifest(folder)
     if about is None:
-        return f"{MANIFEST} is missing or unreadable"
+        return f"{MANIFEST} is missing or no manifest"
     if about.get("step") != int(folder.name):
         return f"{MANIFEST} is that of step {about.get('step')}"
     for name, expected in about["files"].items():
