@@ -1,7 +1,6 @@
 """When a checkpoint is written, and which of the older ones stay."""
 
 import dataclasses
-import datetime
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -24,7 +23,6 @@ class Saved:
 
     step: int
     metrics: dict[str, float] | None = None
-    time: datetime.datetime = datetime.datetime.min
 
 
 @dataclasses.dataclass(frozen=True)

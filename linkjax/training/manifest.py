@@ -1,13 +1,12 @@
 """A checkpoint's manifest: size and SHA-256 of each of its files, written last; without it, it is none."""
 
-import datetime
 import json
 import os
 import pathlib
 from typing import Any
 
 from linkjax.errors import UserError
-from linkjax.files import fingerprint, read_json, retried
+from linkjax.files import fingerprint, inside, parse_json, retried
 from linkjax.training.keeping import Saved
 
 MANIFEST = "linkjax_manifest.json"
@@ -21,7 +20,7 @@ def write_manifest(folder: pathlib.Path, step: int, metrics: dict[str, float] | 
         if path.is_file():
             files[path.relative_to(folder).as_posix()] = fingerprint(path)
         _flush(path)
-    about = {"step": step, "time": _now().isoformat(), "metrics": metrics, "files": files}
+    about = {"step": step, "metrics": metrics, "files": files}
     (folder / MANIFEST).write_text(json.dumps(about, indent=1))
     _flush(folder / MANIFEST)
     _flush(folder)
@@ -47,12 +46,8 @@ def read_manifest(folder: pathlib.Path) -> dict[str, Any] | None:
 def saved(folder: pathlib.Path) -> Saved:
     """What decides whether a checkpoint stays."""
     about = read_manifest(folder) or {}
-    metrics, time = about.get("metrics"), about.get("time")
-    return Saved(
-        int(folder.name),
-        metrics if isinstance(metrics, dict) else None,
-        datetime.datetime.fromisoformat(time) if isinstance(time, str) else datetime.datetime.min,
-    )
+    metrics = about.get("metrics")
+    return Saved(int(folder.name), metrics if isinstance(metrics, dict) else None)
 
 
 def fault(folder: pathlib.Path) -> str | None:
@@ -67,9 +62,7 @@ def fault(folder: pathlib.Path) -> str | None:
     if about.get("step") != int(folder.name):
         return f"{MANIFEST} is that of step {about.get('step')}"
     for name, expected in about["files"].items():
-        path = folder / name
-        if (path.is_absolute() and not path.is_relative_to(folder)) or ".." in path.parts:
-            return f"{MANIFEST} names '{name}', outside the checkpoint"
+        path = inside(folder, name)
         if not path.is_file():
             return f"{name} is missing"
         if retried(lambda path=path: fingerprint(path)) != expected:
@@ -84,7 +77,3 @@ def _flush(path: pathlib.Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _now() -> datetime.datetime:
-    return datetime.datetime.now(datetime.UTC)
