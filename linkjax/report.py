@@ -79,7 +79,7 @@ class Progress:
         scores = one_line(metrics)
         if scores:
             seconds, start = self._begun
-            left = (time.perf_counter() - seconds) / (step - start) * (self._steps - step)
+            left = (time.perf_counter() - seconds) / max(step - start, 1) * (self._steps - step)
             line = f"step {step}/{self._steps}  loss {metrics['loss']:.3f}  {scores}"
             self._bar.write(line) if self._terminal else print(
                 f"{line}  {left:.0f} s left", file=sys.stderr, flush=True

@@ -51,7 +51,9 @@ def run(tmp_path, toy_folder, *options, limit):
 
 
 def test_five_killed_runs(tmp_path, toy_folder):
-    result = run(tmp_path, toy_folder, "--trials=5", "--steps=15", "--jobs=2", "--signals=KILL,TERM", limit=300)
+    result = run(
+        tmp_path, toy_folder, "--trials=5", "--kills=1", "--steps=12", "--jobs=2", "--signals=KILL,TERM", limit=300
+    )
     assert (result["trials"], result["bitwise_equal"], result["failed"]) == (5, 5, 0)
     assert result["restarts"] >= 5 and sum(result["kills"].values()) == sum(result["signals"].values()) >= 5
 
@@ -67,7 +69,7 @@ def outcome():
     metrics = [{"step": step, "loss": 1 / step, "tokens_per_second": 100.0} for step in range(1, 6)]
     return outcomes.Outcome(
         arrays={"['params']['w']": np.arange(6, dtype=np.float32), "['step']": np.int32(5)},
-        position={"shards": {"0": "17"}},
+        position={"0": "17"},
         metrics=metrics,
         summary={"loss": 0.2, "compile_seconds": 3.0},
         items=b"{}\n",
@@ -106,7 +108,7 @@ def negative_zero(run):
         (lambda run: run.metrics[3].update(loss=0.3), "metrics of step 4 differ: loss"),
         (lambda run: run.metrics[3].pop("loss"), "metrics of step 4 differ: loss"),
         (lambda run: run.summary.update(loss=0.3), "summary.json differs: loss"),
-        (lambda run: run.position["shards"].update({"0": "18"}), "the data's position differs"),
+        (lambda run: run.position.update({"0": "18"}), "the data's position differs"),
     ],
 )
 def test_a_difference_is_seen(change, says):

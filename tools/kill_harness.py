@@ -95,9 +95,7 @@ class Start:
     def saving(self) -> bool:
         """Whether a checkpoint is in the making that this start has begun."""
         try:
-            with os.scandir(self._checkpoints) as entries:
-                others = [entry for entry in entries if not entry.name.isdigit() and ".broken" not in entry.name]
-                return any(entry.stat().st_mtime >= self._begun for entry in others)
+            return (self._checkpoints / "writing").stat().st_mtime >= self._begun
         except FileNotFoundError:
             return False
 
@@ -137,8 +135,9 @@ class Pace:
 class Trials:
     """Runs and their comparison."""
 
-    def __init__(self, folder: pathlib.Path, options: list[str], signals: list[str], steps: int, seed: int):
-        self._folder, self._options, self._signals, self._steps, self._seed = folder, options, signals, steps, seed
+    def __init__(self, folder: pathlib.Path, options: list[str], arguments: argparse.Namespace):
+        self._folder, self._options, self._signals = folder, options, arguments.signals.split(",")
+        self._steps, self._seed, self._most_kills = arguments.steps, arguments.seed, arguments.kills
         self.kills, self.sent, self.restarts, self.equal = collections.Counter(), collections.Counter(), 0, 0
         self._living: set[Start] = set()
         self._stopped = False
@@ -193,7 +192,7 @@ class Trials:
         self, workdir: pathlib.Path, index: int, draw: random.Random
     ) -> tuple[list[str], list[str]]:
         """What was done and what was wrong."""
-        phases = [PHASES[index % len(PHASES)], *draw.choices(PHASES, k=draw.randrange(3))]
+        phases = [PHASES[index % len(PHASES)], *draw.choices(PHASES, k=draw.randrange(self._most_kills))]
         story, wrong = [], []
         for phase in [*sorted(phases, key=PHASES.index), None]:
             name, expected = draw.choice(self._signals), (0,)
@@ -273,6 +272,7 @@ def prepare(options: list[str], folder: pathlib.Path) -> pathlib.Path:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=30)
+    parser.add_argument("--kills", type=int, default=3, help="most of a trial; each has one at least")
     parser.add_argument("--seed", type=int, default=0, help="of the moments and signals")
     parser.add_argument("--signals", default="KILL", help="KILL, TERM or both, separated by a comma; default KILL")
     parser.add_argument("--folder", type=pathlib.Path, help="does not exist; default a temporary one")
@@ -282,8 +282,7 @@ def main() -> None:
     arguments, more = parser.parse_known_args()
     if unknown := [option for option in more if not option.startswith("--config.")]:
         parser.error(f"{unknown[0]} is not known")
-    signals = arguments.signals.split(",")
-    if not set(signals) <= set(_EXPECTED):
+    if not set(arguments.signals.split(",")) <= set(_EXPECTED):
         parser.error(f"--signals={arguments.signals}: KILL, TERM or KILL,TERM")
     folder = arguments.folder or pathlib.Path(tempfile.mkdtemp(prefix="linkjax-kills-"))
     folder.mkdir(parents=True, exist_ok=not arguments.folder)
@@ -291,7 +290,7 @@ def main() -> None:
                "--config.checkpoint_every=3", "--config.eval_every=10", *more]  # fmt: skip
     begun = time.perf_counter()
     data = prepare(options, folder / "data")
-    trials = Trials(folder, options, signals, arguments.steps, arguments.seed)
+    trials = Trials(folder, options, arguments)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, trials.stop)
     trials.disturb_nothing(data)

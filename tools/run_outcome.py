@@ -33,7 +33,7 @@ def read_outcome(workdir: pathlib.Path, trainer: Trainer) -> Outcome:
     leaves, _ = jax.tree_util.tree_flatten_with_path(restored.state)
     return Outcome(
         arrays={jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in leaves},
-        position=restored.data,
+        position=restored.data["shards"],
         metrics=[json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()],
         summary=json.loads((workdir / "summary.json").read_text()),
         items=(workdir / "items.jsonl").read_bytes(),
