@@ -22,9 +22,11 @@ from linkjax.training.interruptions import Interruptions
 from linkjax.training.keeping import Keep, SavingClock
 from linkjax.training.metrics import MetricsLog, read_metrics
 from linkjax.training.processes import Agreed, first, gather, on_first, say
+from linkjax.training.run_files import writing
 from linkjax.training.sharding import row_block
 from linkjax.training.speed import Speed, Trace
 from linkjax.training.step import Trainer, weights
+from linkjax.training.watchdog import Watchdog
 
 
 class _AskedToLeave(Exception):
@@ -85,12 +87,14 @@ class Loop:
             self._events.write("restored" if restored else "begun", self.step)
         self._open_logs()
         self._trace = Trace(settings.profile if first() else "", workdir / "profile")
+        name = "" if first() else f"process-{jax.process_index()}"
+        self._watchdog = Watchdog(settings.hang_minutes, workdir, name=name).start()
         self._mark = time.perf_counter()
 
     def close(self) -> None:
         """Waits for a checkpoint that is being written."""
         with contextlib.ExitStack() as opened:
-            for thing in (*self._logs, self._checkpoints, self._stream, self._trace):
+            for thing in (*self._logs, self._checkpoints, self._stream, self._trace, self._watchdog):
                 opened.enter_context(contextlib.closing(thing))
 
     def finish_evaluation(self) -> None:
@@ -106,6 +110,7 @@ class Loop:
         """The next step; in the one before, a bad gradient may have made it one some steps back."""
         step = self.step + 1
         self._trace.before(step)
+        self._watchdog.beat(self.step)
         rows = next(self._stream)
         waited = time.perf_counter() - self._mark
         with jax.transfer_guard("disallow"):
@@ -115,7 +120,7 @@ class Loop:
         self.step = step
         self._interruptions.anything_to_save()
         now = time.perf_counter()
-        self._last = metrics, getattr(self._stream, "documents", []), now - self._mark, waited
+        self._last = metrics, self._stream.documents, now - self._mark, waited
         self._mark = now
 
     def evaluate_and_save(self) -> None:
@@ -150,6 +155,7 @@ class Loop:
         score = self._trainer.scorer(weights(self._state))
 
         def score_or_leave(rows: dict[str, Any]) -> Any:
+            self._watchdog.beat(self.step)
             if self._asked_to_leave():
                 raise _AskedToLeave
             return score(rows)
@@ -159,7 +165,8 @@ class Loop:
         except _AskedToLeave:
             return None
         if first():
-            write_jsonl(items, self._workdir / "items.jsonl")
+            with writing(self._workdir / "items.jsonl"):
+                write_jsonl(items, self._workdir / "items.jsonl")
         metrics |= counters(self._positions(), self._prepared.components)
         self._checkpoints.keep.check_metric(metrics)
         return metrics
@@ -195,6 +202,8 @@ class Loop:
     def _save(self, measured: Mapping[str, float] | None, wait: bool) -> None:
         shards = {str(shard): where for shard, where in self._positions().items()}
         data = {"shards": shards, "rewinds": self._guard.rewinds, "unlogged": self._unlogged}
+        if first():
+            self._logs[0].sync()  # before the checkpoint is whole, which says that all steps to it are logged
         run = folders.run_record(self._config, self._prepared)
         what = ToSave(self._state, data, run, self._prepared.folder / "tokenizer.model", measured)
         (self._checkpoints.save_now if wait else self._checkpoints.save)(what)

@@ -32,6 +32,7 @@ from linkjax.errors import Interrupted, UserError
 from linkjax.lock import locked
 from linkjax.training.interruptions import PREEMPTED
 from linkjax.training.metrics import mean_of_last, read_metrics
+from linkjax.training.run_files import write_whole
 
 CONFIG, SUMMARY, LOCK = "config.json", "summary.json", ".lock"
 # Without changing the training but for rounding, or what is done when something goes wrong.
@@ -83,7 +84,7 @@ def finished(workdir: pathlib.Path) -> dict[str, Any] | None:
 
 
 def write_config(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
-    _write(configs.to_json(config), workdir / CONFIG)
+    write_whole(workdir / CONFIG, configs.to_json(config))
 
 
 def begun_alike(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> dict[str, tuple[Any, Any]]:
@@ -180,11 +181,5 @@ def summarise(steps: int, prepared: Prepared, workdir: pathlib.Path) -> dict[str
         "jax": jax.__version__,
         "python": platform.python_version(),
     }
-    _write(json.dumps(summary, indent=2, ensure_ascii=False) + "\n", workdir / SUMMARY)
+    write_whole(workdir / SUMMARY, json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
     return summary
-
-
-def _write(text: str, path: pathlib.Path) -> None:
-    partial = path.with_suffix(".partial")
-    partial.write_text(text)
-    partial.rename(path)

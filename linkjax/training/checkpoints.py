@@ -14,9 +14,7 @@ Orbax itself loads a file with a flipped bit as wrong weights; here it is found 
 
 import contextlib
 import dataclasses
-import errno
 import logging
-import os
 import pathlib
 import shutil
 import time
@@ -32,13 +30,13 @@ from linkjax.errors import UserError
 from linkjax.training import processes
 from linkjax.training.keeping import Keep
 from linkjax.training.manifest import fault, rename_durably, saved, write_manifest
+from linkjax.training.run_files import MENDS, disk_error, writing
 
 _JSON_ENTRIES = ("data", "run")
 _WEIGHTS = ("params", "average")
 _WRITING = "writing"  # a checkpoint gets its place only when it is whole: none is ever half there
 _WAITS = (1, 2, 4, 8, 16)  # seconds before a checkpoint that could not be written is tried again
 _NAMED = 5  # of each kind of difference between a checkpoint and the model
-_FOR_GOOD = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)  # trying again does not help
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,7 +112,7 @@ class Checkpoints:
         try:
             with self._context():
                 response = ocp.save_checkpointables_async(folder, entries)
-        except (OSError, ValueError, RuntimeError) as error:
+        except (OSError, ValueError, RuntimeError, UserError) as error:
             self._failed(step, error)
         else:
             self._next_try = float("inf")
@@ -170,7 +168,7 @@ class Checkpoints:
             return False
         try:
             under_way.result()
-        except (OSError, ValueError, RuntimeError) as error:  # TensorStore raises ValueErrors
+        except (OSError, ValueError, RuntimeError, UserError) as error:  # TensorStore raises ValueErrors
             self._failed(self._writing_step(), error)
             return False
         self._failures = 0
@@ -182,16 +180,16 @@ class Checkpoints:
         Raises:
           UserError: there is none.
         """
-        reason = " ".join(str(error).split())[:300]
+        found = disk_error(error)
+        if found and found.errno in MENDS:
+            with writing(self.folder / str(step)):
+                raise found from error
+        reason = " ".join(str(found or error).split())[:300]
         cannot = f"the checkpoint of step {step} cannot be written to {self.folder}"
-        goes_on = "the same command goes on from the newest checkpoint"
-        if number := next((number for number in _FOR_GOOD if _is(error, number)), None):
-            mend = "make room" if number in (errno.ENOSPC, errno.EDQUOT) else "make it writable"
-            raise UserError(f"{cannot} ({os.strerror(number)}): {mend}; {goes_on}.") from error
         if self._failures == len(_WAITS) or processes.several():  # others wait for this one's part
             raise UserError(
-                f"{cannot}, tried {self._failures + 1} times ({type(error).__name__}: {reason}): see that the store"
-                f" answers; {goes_on}."
+                f"{cannot}, tried {self._failures + 1} times ({reason}): see that the store answers and start the"
+                " same command again, it goes on from the newest checkpoint."
             ) from error
         wait = _WAITS[self._failures]
         self._failures += 1
@@ -366,8 +364,3 @@ def _arrays(tree: Any) -> dict[str, str]:
         "/".join(str(getattr(key, "key", key)) for key in path): f"{leaf.dtype}{list(leaf.shape)}"
         for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
     }
-
-
-def _is(error: Exception, number: int) -> bool:
-    """Whether an error is of this number; TensorStore's say so in their text only."""
-    return getattr(error, "errno", None) == number or os.strerror(number) in str(error)

@@ -12,6 +12,7 @@ from typing import Any
 
 from linkjax.errors import UserError
 from linkjax.settings import setting
+from linkjax.training.run_files import writing
 
 EVENTS = "events.jsonl"
 HISTORY = 128  # steps that a loss is compared with
@@ -51,11 +52,8 @@ class Events:
 
     def write(self, event: str, step: int, **about: Any) -> None:
         record = {"event": event, "step": step, "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), **about}
-        try:
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(record, ensure_ascii=False) + "\n")
-        except OSError as error:
-            raise UserError(f"{self._path} cannot be written: {error.strerror}.") from error
+        with writing(self._path), self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record, ensure_ascii=False) + "\n")
 
 
 class Guard:
@@ -118,7 +116,7 @@ class Guard:
         look = f"its documents are in {EVENTS} (python -m linkjax.data show prints them)"
         stops = settings.bad_gradient == "stop"
         if stops or self._in_a_row >= settings.most_in_a_row:
-            many = "" if stops else f", the {self._in_a_row}th in a row"
+            many = "" if stops else f", {self._in_a_row} in a row"
             raise UserError(
                 f"{where}{many}; no such gradient was applied and {look}: lower --config.optimizer.learning_rate in a"
                 " new run, leave these documents out, or go on with --config.guard.bad_gradient=skip or rewind."

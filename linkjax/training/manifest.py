@@ -8,6 +8,7 @@ from typing import Any
 from linkjax.errors import UserError
 from linkjax.files import fingerprint, inside, parse_json, retried
 from linkjax.training.keeping import Saved
+from linkjax.training.run_files import sync_folder, write_whole
 
 MANIFEST = "linkjax_manifest.json"
 _MOST_BYTES = 64 * 2**20
@@ -19,16 +20,17 @@ def write_manifest(folder: pathlib.Path, step: int, metrics: dict[str, float] | 
     for path in sorted(folder.rglob("*")):
         if path.is_file():
             files[path.relative_to(folder).as_posix()] = fingerprint(path)
-        _flush(path)
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+        else:
+            sync_folder(path)
     about = {"step": step, "metrics": metrics, "files": files}
-    (folder / MANIFEST).write_text(json.dumps(about, indent=1))
-    _flush(folder / MANIFEST)
-    _flush(folder)
+    write_whole(folder / MANIFEST, json.dumps(about, indent=1))
 
 
 def rename_durably(source: pathlib.Path, target: pathlib.Path) -> None:
     source.rename(target)
-    _flush(target.parent)
+    sync_folder(target.parent)
 
 
 def read_manifest(folder: pathlib.Path) -> dict[str, Any] | None:
@@ -68,12 +70,3 @@ def fault(folder: pathlib.Path) -> str | None:
         if retried(lambda path=path: fingerprint(path)) != expected:
             return f"{name} is damaged"
     return None
-
-
-def _flush(path: pathlib.Path) -> None:
-    """To the disk itself: after a power cut, what was renamed into place must be there in full."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from linkjax.errors import UserError
 
-_MENDS = {
+MENDS = {  # where trying again does not help
     errno.ENOSPC: "make room",
     errno.EDQUOT: "make room",
     errno.EROFS: "make its folder writable",
@@ -31,7 +31,7 @@ def writing(path: pathlib.Path) -> Iterator[None]:
         if (found := disk_error(error)) is None:
             raise
         raise UserError(
-            f"{path} cannot be written ({found.strerror or found}): {_MENDS.get(found.errno, 'see to its disk')} and"
+            f"{path} cannot be written ({found.strerror or found}): {MENDS.get(found.errno, 'see to its disk')} and"
             " start the same command again, it goes on from its newest checkpoint."
         ) from error
 
