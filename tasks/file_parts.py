@@ -16,6 +16,7 @@ from linkjax.files import content_suffix, is_compressed, open_bytes, open_text
 
 _PART_BYTES = 1 << 26
 _LINE_BYTES = 1 << 26
+_DOCUMENT_CHARACTERS = 1 << 30
 _BUFFER_BYTES = 1 << 20
 
 
@@ -116,7 +117,13 @@ def _line_texts(lines: _Lines) -> Iterator[str]:
 
 def _whole(path: pathlib.Path) -> Iterator[str]:
     with open_text(path) as file:
-        yield file.read()
+        text = file.read(_DOCUMENT_CHARACTERS + 1)
+    if len(text) > _DOCUMENT_CHARACTERS:
+        raise UserError(
+            f"{path} is longer than {_DOCUMENT_CHARACTERS:,} characters, too long for one document: cut it into several"
+            " files, or set --config.document=line."
+        )
+    yield text
 
 
 def _json_texts(lines: _Lines, column: str) -> Iterator[str]:

@@ -4,9 +4,11 @@ Nothing is downloaded here: `tfds build` does that. TFDS says where a data set i
 a split has; these are TFRecord files with a text feature under its own name.
 """
 
+import contextlib
 import difflib
 import functools
 import pathlib
+from collections.abc import Iterator
 
 import tensorflow as tf
 import tensorflow_datasets as tfds
@@ -17,6 +19,7 @@ from tasks.file_parts import no_column
 from tasks.tfrecord_files import tfrecord_texts
 
 _PREFIX, _SPLIT = "tfds:", "train"
+_FEATURES = "tensorflow_datasets.core.features."
 
 
 def tfds_parts(name: str, column: str, data_dir: str = "") -> list[Part]:
@@ -56,7 +59,8 @@ def tfds_parts(name: str, column: str, data_dir: str = "") -> list[Part]:
 
 def _builder(name: str, data_dir: pathlib.Path) -> tfds.core.DatasetBuilder:
     try:
-        return tfds.core.read_only_builder.builder_from_files(name, data_dir=data_dir)
+        with _own_features_only(name):
+            return tfds.core.read_only_builder.builder_from_files(name, data_dir=data_dir)
     except tfds.core.DatasetNotFoundError as error:
         there = _prepared(data_dir)
         base, known = name.partition("/")[0].partition(":")[0], tfds.list_builders(with_community_datasets=False)
@@ -70,6 +74,28 @@ def _builder(name: str, data_dir: pathlib.Path) -> tfds.core.DatasetBuilder:
         ) from error
     except ValueError as error:
         raise UserError(f"'{_PREFIX}{name}' is no name of TFDS: write it like {_PREFIX}wiki40b/en@train.") from error
+
+
+@contextlib.contextmanager
+def _own_features_only(name: str) -> Iterator[None]:
+    """TFDS imports whatever module a data set's features.json names; here it may name TFDS's own alone."""
+    connector = tfds.features.FeatureConnector
+    as_it_was = connector.__dict__["cls_from_name"]
+    find = connector.cls_from_name
+
+    def find_own(python_class_name: str) -> type[tfds.features.FeatureConnector]:
+        if not str(python_class_name).startswith(_FEATURES):
+            raise UserError(
+                f"{_PREFIX}{name} has a feature of class '{python_class_name!s:.100}', which is not TFDS's own and"
+                " would be run: write its text as JSON lines or Parquet."
+            )
+        return find(python_class_name)
+
+    connector.cls_from_name = staticmethod(find_own)
+    try:
+        yield
+    finally:
+        connector.cls_from_name = as_it_was
 
 
 def _prepared(data_dir: pathlib.Path) -> list[str]:

@@ -394,7 +394,7 @@ def test_tei_of_an_unknown_encoding_deep_or_cut_off_is_a_sentence(tmp_path):
     content = tei(entry("dog", "mbwa"))
     assert "encoding" in complaint(write(tmp_path / "a.tei", content.replace("UTF-8", "klingon")))
     deep = tei("<entry>" + 50_000 * "<sense>" + 50_000 * "</sense>" + "</entry>", entry("dog", "mbwa"))
-    assert read_lexicon(write(tmp_path / "b.tei", deep)).entries == {"dog": ("mbwa",)}
+    assert "deep" in complaint(write(tmp_path / "b.tei", deep))
     cut = gzip.compress(tei(*(entry(f"word{i}", f"neno{i}") for i in range(999))).encode())
     assert "cannot be read" in complaint(write(tmp_path / "c.tei.gz", cut[: len(cut) // 2]))
     assert "cannot be read" in complaint(tmp_path / "missing.tei")

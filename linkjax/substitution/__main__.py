@@ -2,6 +2,8 @@
 
 import argparse
 import dataclasses
+import functools
+import itertools
 import pathlib
 import shutil
 import sys
@@ -25,7 +27,7 @@ Each line of the file is a document; those shown are from all over it. The setti
 with the meaning that --config.link.* has in training; --ratio_of=words is measured on this file."""
 # Settings of training alone: they need its data, or change nothing that can be seen.
 _NOT_SHOWN = ("scramble", "schedule", "ratio_end", "ratio_steps", "language_weights", "loss_on_swapped")
-_MOST_LINES = 1_000_000
+_MOST_LINES, _MOST_CHARACTERS = 1_000_000, 1 << 20
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -57,7 +59,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _lines(path: pathlib.Path) -> list[str]:
     with open_text(path) as file:
-        texts = [line.rstrip("\r\n") for line, _ in zip(file, range(_MOST_LINES), strict=False) if line.strip()]
+        lines = itertools.islice(iter(functools.partial(file.readline, _MOST_CHARACTERS), ""), _MOST_LINES)
+        texts = [line.rstrip("\r\n") for line in lines if line.strip()]
     if not texts:
         raise UserError(f"{path} has no text.")
     return texts

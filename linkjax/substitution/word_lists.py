@@ -22,6 +22,7 @@ not never ever also just only even very too quite rather almost again there here
 therefore however still already now
 """
 
+_MOST_CHARACTERS = 1 << 26
 NAMED = {"english_function_words": frozenset(_FUNCTION_WORDS.split())}
 
 
@@ -39,7 +40,10 @@ def read_word_list(name: str) -> frozenset[str]:
     if not path.is_file():
         raise UserError(f"word list '{name}' is neither a file nor one of {', '.join(NAMED)}.")
     with open_text(path) as file:
-        words = frozenset(line.strip().lower() for line in file) - {""}
+        text = file.read(_MOST_CHARACTERS + 1)
+    if len(text) > _MOST_CHARACTERS:
+        raise UserError(f"word list {path} is longer than {_MOST_CHARACTERS:,} characters: it has one word a line.")
+    words = frozenset(line.strip().lower() for line in text.split("\n")) - {""}
     if not words:
         raise UserError(f"word list {path} is empty: it has one word a line.")
     return words

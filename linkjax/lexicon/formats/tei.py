@@ -17,12 +17,14 @@ import re
 from collections.abc import Iterator
 from xml.etree import ElementTree
 
+from linkjax.lexicon.formats.elements import stream_elements
 from linkjax.lexicon.formats.reading import Reading
 from linkjax.lexicon.lexicon import Pair
 
 NAME = "tei"
 TITLE = "FreeDict's TEI files"
 
+_ENTRIES = ("entry", "{http://www.tei-c.org/ns/1.0}entry")
 _ITEMS = re.compile(r"[,;]\s")
 _MOST_WORDS = 3  # of a translation, more than the headword has
 _TRANSLATION = {"trans", "translation"}
@@ -35,25 +37,9 @@ def matches(path: pathlib.Path, head: bytes) -> bool:
 
 def read(reading: Reading) -> Iterator[Pair]:
     """Yields a pair for each spelling and translation of each entry."""
-    with reading.open() as file:
-        path: list[ElementTree.Element] = []
-        try:
-            for event, element in ElementTree.iterparse(file, events=("start", "end")):
-                if event == "start":
-                    path.append(element)
-                    continue
-                path.pop()
-                if any(_name(outer) == "entry" for outer in path):
-                    continue
-                if _name(element) == "entry":
-                    for one, other in _read_entry(element, reading.counts):
-                        yield Pair(other, one) if reading.options.target_first else Pair(one, other)
-                if path:  # what is read is let go: the files are large
-                    path[-1].clear()
-        except ElementTree.ParseError as error:
-            reading.malformed(error.position[0], f"broken XML ({error})")
-        except (LookupError, ValueError) as error:
-            reading.malformed(1, f"XML of an encoding not known here ({error})")
+    for _, entry in stream_elements(reading, _ENTRIES):
+        for one, other in _read_entry(entry, reading.counts):
+            yield Pair(other, one) if reading.options.target_first else Pair(one, other)
 
 
 def _read_entry(entry: ElementTree.Element, counts: collections.Counter[str]) -> Iterator[tuple[str, str]]:

@@ -22,7 +22,7 @@ from linkjax.lexicon.lexicon import Pair
 NAME = "wiktextract"
 TITLE = "Wiktionary extract of kaikki.org (wiktextract JSON lines)"
 
-_LINE_BYTES = 1 << 26
+_LINE_BYTES = 1 << 24  # the longest entries, of many translations, have some megabytes
 _KEYS = (b'"word"', b'"senses"', b'"glosses"', b'"translations"', b'"lang_code"', b'"pos"')
 _NO_WORDS = ("affix", "character", "circumfix", "infix", "interfix", "letter", "prefix", "punct", "romanization")
 _NO_WORDS += ("suffix", "symbol")
