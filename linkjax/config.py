@@ -169,14 +169,14 @@ def section(config: ml_collections.ConfigDict, kind: type):
     Raises:
       UserError: a setting is missing, or of another type.
     """
+    if not isinstance(config, ml_collections.ConfigDict):
+        raise UserError(f"{config!r:.40} stands in the config where {kind.__name__} are: give it that section.")
     values = {}
     for field in dataclasses.fields(kind):
         if field.name not in config:
             raise UserError(f"the config has no '{field.name}': build it with linkjax.config.run_config.")
         value = config[field.name]
         if dataclasses.is_dataclass(field.type):
-            if not isinstance(value, ml_collections.ConfigDict):
-                raise UserError(f"the config's '{field.name}' is {value!r:.40}: it is a section of settings.")
             values[field.name] = section(value, field.type)
         else:
             _check_type(field.name, value, field.type)
@@ -228,7 +228,7 @@ def code_options(config: ml_collections.ConfigDict) -> list[str]:
     return [f"--config.{name}={config[name]}" for name in _CODE]
 
 
-def _check_code(config: ml_collections.ConfigDict, path: str, argv: Sequence[str]) -> None:
+def check_code(config: ml_collections.ConfigDict, path: str, argv: Sequence[str]) -> None:
     """A config that is data runs nothing but what comes with LinkJAX, or what the command line names as well."""
     named = {argument.lstrip("-").partition("=")[0] for argument in argv[1:]}
     for name, (known, what) in _CODE.items():
@@ -267,7 +267,7 @@ def main(run: Callable[..., None], doc: str, options: dict[str, tuple[str, str]]
         values = flags.FlagValues()
         default, _ = options.pop("config")
         if path.endswith(".json"):
-            _check_code(loaded, path, argv)
+            check_code(loaded, path, argv)
             argv = _without_config_argument(argv)
             config = config_flags.DEFINE_config_dict("config", loaded, flag_values=values, sys_argv=list(argv))
         else:

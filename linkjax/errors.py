@@ -9,6 +9,8 @@ from collections.abc import Iterator
 _CONTROLS = [*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
 _SHOWN = {code: repr(chr(code))[1:-1] for code in (*_CONTROLS, *range(0xD800, 0xE000))}
 
+_LONGEST, _END = 1000, 300  # characters; the end has the mend
+
 
 class UserError(Exception):
     """Something in what the user gave: the message is one sentence with the value found and the mend.
@@ -18,7 +20,8 @@ class UserError(Exception):
     """
 
     def __str__(self) -> str:
-        return super().__str__().translate(_SHOWN)
+        text = super().__str__().translate(_SHOWN)
+        return text if len(text) <= _LONGEST else f"{text[: _LONGEST - _END]} ... {text[-_END:]}"
 
 
 class Interrupted(Exception):

@@ -94,19 +94,39 @@ def open_text(path: pathlib.Path) -> Iterator[TextIO]:
         raise UserError(f"{path} is not UTF-8 text ({error.reason}): convert it to UTF-8.") from error
 
 
+def read_whole(path: pathlib.Path, most: int, mend: str) -> bytes:
+    """All bytes of a file that has `most` at most. `mend` is what an error advises.
+
+    Raises:
+      UserError: as `open_bytes`, or there are more.
+    """
+    with open_bytes(path) as file:
+        return b"".join(_pieces(file, path, most, "bytes", mend))
+
+
+def read_text(path: pathlib.Path, most: int, mend: str) -> str:
+    """All of a text that has `most` characters at most, as `read_whole`."""
+    with open_text(path) as file:
+        return "".join(_pieces(file, path, most, "characters", mend))
+
+
+def _pieces(file: BinaryIO | TextIO, path: pathlib.Path, most: int, unit: str, mend: str) -> Iterator[Any]:
+    """What a file holds; room for all of it would be made at once if it were read at once."""
+    count = 0
+    while piece := file.read(_BUFFER_BYTES):
+        count += len(piece)
+        if count > most:
+            raise UserError(f"{path} is longer than {most:,} {unit}: {mend}.")
+        yield piece
+
+
 def read_json(path: pathlib.Path, most_bytes: int = JSON_BYTES) -> Any:
     """What a JSON file of at most `most_bytes` holds.
 
     Raises:
       UserError: it is missing, no file but a device or a pipe, too large, or not JSON.
     """
-    with open_bytes(path) as file:
-        raw = file.read(most_bytes + 1)
-    if len(raw) > most_bytes:
-        raise UserError(
-            f"{path} has more than {most_bytes:,} bytes, so it is not what is expected there: name another."
-        )
-    return parse_json(raw, str(path))
+    return parse_json(read_whole(path, most_bytes, "that is not what is expected there, name another file"), str(path))
 
 
 def parse_json(raw: bytes | str, place: str) -> Any:

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 from linkjax.data.texts import Part
 from linkjax.errors import UserError
-from linkjax.files import content_suffix, is_compressed, open_bytes, open_text
+from linkjax.files import content_suffix, is_compressed, open_bytes, read_text
 
 _PART_BYTES = 1 << 26
 _LINE_BYTES = 1 << 26
@@ -116,14 +116,8 @@ def _line_texts(lines: _Lines) -> Iterator[str]:
 
 
 def _whole(path: pathlib.Path) -> Iterator[str]:
-    with open_text(path) as file:
-        text = file.read(_DOCUMENT_CHARACTERS + 1)
-    if len(text) > _DOCUMENT_CHARACTERS:
-        raise UserError(
-            f"{path} is longer than {_DOCUMENT_CHARACTERS:,} characters, too long for one document: cut it into several"
-            " files, or set --config.document=line."
-        )
-    yield text
+    mend = "too long for one document, so cut it into several files, or set --config.document=line"
+    yield read_text(path, _DOCUMENT_CHARACTERS, mend)
 
 
 def _json_texts(lines: _Lines, column: str) -> Iterator[str]:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 import tensorflow as tf
 import tensorflow_datasets as tfds
+from google.protobuf.json_format import ParseError
 
 from linkjax.data.texts import Part
 from linkjax.errors import UserError
@@ -41,7 +42,7 @@ def tfds_parts(name: str, column: str, data_dir: str = "") -> list[Part]:
         raise UserError(f"{name}: '{column}' is no text but {kind}: set --config.text_column to the text's column.")
     try:
         files = info.splits[split or _SPLIT].file_instructions
-    except ValueError as error:
+    except (ValueError, KeyError) as error:
         known = ", ".join(info.splits)
         raise UserError(
             f"{name} has no split '{split or _SPLIT}' (it has: {known}{_hint(split, list(info.splits))}): write"
@@ -72,7 +73,12 @@ def _builder(name: str, data_dir: pathlib.Path) -> tfds.core.DatasetBuilder:
             f"{_PREFIX}{name} is not in {data_dir} (it has: {', '.join(there)[:300] or 'no data sets'}{hint}):"
             f" set --config.tfds_data_dir, {mend}."
         ) from error
-    except ValueError as error:
+    except (ValueError, OSError, KeyError, TypeError, AttributeError, RecursionError, ParseError) as error:
+        if _folders(name, data_dir):
+            what = " ".join(str(error).split())[:200]
+            raise UserError(
+                f"the description of {_PREFIX}{name} in {data_dir} cannot be read ({what}): build or fetch it again."
+            ) from error
         raise UserError(f"'{_PREFIX}{name}' is no name of TFDS: write it like {_PREFIX}wiki40b/en@train.") from error
 
 
@@ -96,6 +102,12 @@ def _own_features_only(name: str) -> Iterator[None]:
         yield
     finally:
         connector.cls_from_name = as_it_was
+
+
+def _folders(name: str, data_dir: pathlib.Path) -> list[pathlib.Path]:
+    """Where data sets of a name may be."""
+    base = name.partition("/")[0].partition(":")[0]
+    return [folder for folder in data_dir.glob("*") if folder.name == base]
 
 
 def _prepared(data_dir: pathlib.Path) -> list[str]:

@@ -43,7 +43,7 @@ def register(world: WorldSettings = WorldSettings(), link: LinkSettings = LinkSe
 
 def configure(config) -> None:
     """Registers the world of a run's config."""
-    register(section(config.world, WorldSettings), section(config.link, LinkSettings))
+    register(section(config.get("world"), WorldSettings), section(config.link, LinkSettings))
 
 
 def _write_lexicon(world: World) -> str:

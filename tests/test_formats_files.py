@@ -289,7 +289,7 @@ def test_a_dictd_dictionary_without_its_other_file(tmp_path):
 
 def test_a_dictionary_too_large_for_memory_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("linkjax.lexicon.formats.dictd._MOST_BYTES", 10)
-    assert "holds more than 10 bytes" in complaint(write_dictd(tmp_path, [("dog", "dog /d/\n\nmbwa\n")]))
+    assert "is longer than 10 bytes" in complaint(write_dictd(tmp_path, [("dog", "dog /d/\n\nmbwa\n")]))
 
 
 def count(lexicon):

@@ -9,7 +9,7 @@ import numpy as np
 import sentencepiece
 
 from linkjax.errors import UserError
-from linkjax.files import open_bytes
+from linkjax.files import read_whole
 from linkjax.settings import setting
 from linkjax.substitution import Span
 
@@ -94,13 +94,10 @@ class Tokenizer:
     @classmethod
     def load(cls, path: pathlib.Path) -> "Tokenizer":
         """Raises UserError where the file is no such model."""
-        with open_bytes(path) as file:
-            model = file.read(_MOST_BYTES + 1)
-        if len(model) > _MOST_BYTES:
-            raise UserError(f"tokenizer {path} has more than {_MOST_BYTES:,} bytes: that is no SentencePiece model.")
+        model = read_whole(path, _MOST_BYTES, "that is no SentencePiece model")
         try:
             return cls(model)
-        except (OSError, RuntimeError) as error:
+        except (OSError, RuntimeError, ValueError) as error:
             raise UserError(f"tokenizer {path} is not a SentencePiece model that can be read: {error}.") from error
 
     def __len__(self) -> int:

@@ -2,14 +2,16 @@
 
 import math
 import pathlib
+from collections.abc import Iterator
 
 from linkjax.errors import UserError
 from linkjax.lexicon.cleaning import clean_pairs
 from linkjax.lexicon.formats import Reading, ReadOptions, find_format
-from linkjax.lexicon.lexicon import Lexicon
+from linkjax.lexicon.lexicon import Lexicon, Pair
 
 # A file that starts with this line was written here: it is clean, and is not cleaned again.
 _HEADER = "source\ttarget\tweight\torigin"
+_MOST_PAIRS = 20_000_000  # PanLex has less for any two languages
 
 
 def read_lexicon(path: str | pathlib.Path, options: ReadOptions = ReadOptions()) -> Lexicon:
@@ -24,7 +26,7 @@ def read_lexicon(path: str | pathlib.Path, options: ReadOptions = ReadOptions())
     if _is_written(reading.head()):
         lexicon = _read_written(reading)
     else:
-        lexicon = clean_pairs(find_format(reading).read(reading), options, reading.counts)
+        lexicon = clean_pairs(_bounded(find_format(reading).read(reading), path), options, reading.counts)
     if not lexicon.entries:
         steps = ", ".join(f"{step}: {count}" for step, count in lexicon.cleaning.items() if count) or "it is empty"
         raise UserError(f"lexicon {path} has no usable line ({steps}): expected 'english<TAB>translation' lines.")
@@ -46,6 +48,14 @@ def write_lexicon(lexicon: Lexicon, path: str | pathlib.Path) -> None:
     pathlib.Path(path).write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
 
 
+def _bounded(pairs: Iterator[Pair], path: str | pathlib.Path) -> Iterator[Pair]:
+    """The pairs, which are all held in memory, as long as they may be a word list."""
+    for number, pair in enumerate(pairs):
+        if number == _MOST_PAIRS:
+            raise UserError(f"lexicon {path} has more than {_MOST_PAIRS:,} pairs: leave some out, or cut it in parts.")
+        yield pair
+
+
 def _is_written(head: bytes) -> bool:
     return head.removeprefix(b"\xef\xbb\xbf").split(b"\n", 1)[0].removesuffix(b"\r") == _HEADER.encode()
 
@@ -56,6 +66,8 @@ def _read_written(reading: Reading) -> Lexicon:
     lines = reading.lines()
     next(lines)
     for number, line in lines:
+        if number > _MOST_PAIRS:
+            raise UserError(f"lexicon {reading.path} has more than {_MOST_PAIRS:,} pairs: leave some out.")
         written, target, weight, origin, *more = (*line.split("\t"), "", "", "")
         if len(more) != 3 or not (written and target):
             reading.malformed(number, "expected the columns source, target, weight and origin, the first two filled")

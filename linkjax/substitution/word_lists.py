@@ -3,7 +3,7 @@
 import pathlib
 
 from linkjax.errors import UserError
-from linkjax.files import open_text
+from linkjax.files import read_text
 
 # The closed classes: articles, pronouns, prepositions, conjunctions, auxiliaries, and the adverbs among them.
 _FUNCTION_WORDS = """
@@ -39,10 +39,7 @@ def read_word_list(name: str) -> frozenset[str]:
     path = pathlib.Path(name)
     if not path.is_file():
         raise UserError(f"word list '{name}' is neither a file nor one of {', '.join(NAMED)}.")
-    with open_text(path) as file:
-        text = file.read(_MOST_CHARACTERS + 1)
-    if len(text) > _MOST_CHARACTERS:
-        raise UserError(f"word list {path} is longer than {_MOST_CHARACTERS:,} characters: it has one word a line.")
+    text = read_text(path, _MOST_CHARACTERS, "it has one word a line")
     words = frozenset(line.strip().lower() for line in text.split("\n")) - {""}
     if not words:
         raise UserError(f"word list {path} is empty: it has one word a line.")

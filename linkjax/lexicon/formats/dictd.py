@@ -22,7 +22,7 @@ import re
 from collections.abc import Iterator
 
 from linkjax.errors import UserError
-from linkjax.files import open_bytes
+from linkjax.files import read_whole
 from linkjax.lexicon.formats.reading import Reading
 from linkjax.lexicon.lexicon import Pair
 
@@ -68,10 +68,7 @@ def read(reading: Reading) -> Iterator[Pair]:
       UserError: the index or the dictionary is missing or cut off, or the dictionary is too large.
     """
     index_path, body_path = _find_files(reading.path)
-    with open_bytes(body_path) as file:
-        body = file.read(_MOST_BYTES + 1)
-    if len(body) > _MOST_BYTES:
-        raise UserError(f"{body_path} holds more than {_MOST_BYTES:,} bytes: that is no dictionary of word pairs.")
+    body = read_whole(body_path, _MOST_BYTES, "that is no dictionary of word pairs")
     index = Reading(index_path, reading.options)
     index.counts = reading.counts
     seen = set()
