@@ -177,6 +177,8 @@ def section(config: ml_collections.ConfigDict, kind: type):
             raise UserError(f"the config has no '{field.name}': build it with linkjax.config.run_config.")
         value = config[field.name]
         if dataclasses.is_dataclass(field.type):
+            if not isinstance(value, ml_collections.ConfigDict):
+                raise UserError(f"the config's '{field.name}' is {value!r:.40}: it is a section of settings.")
             values[field.name] = section(value, field.type)
         else:
             _check_type(field.name, value, field.type)
