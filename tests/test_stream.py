@@ -4,14 +4,6 @@ import collections
 import contextlib
 import dataclasses
 import json
-import multiprocessing
-import os
-import pathlib
-import pickle
-import signal
-import subprocess
-import sys
-import time
 
 import numpy as np
 import pytest
@@ -23,7 +15,6 @@ from linkjax.data.rows import PackedRows, ShuffledDocuments, Stretches
 from linkjax.data.tokenizer import EOS, PAD
 from linkjax.errors import UserError
 from linkjax.substitution import LinkSettings
-from tests.conftest import ROOT
 
 TARGETS, TOKENS = 0, 1  # columns of a stretch
 FIELDS = {
@@ -268,67 +259,6 @@ def test_packing_agrees_with_seqio(toy):
     assert sum(theirs.values()) == 200
     assert not theirs - ours
     assert set(ours) == set(theirs)
-
-
-def test_workers_hold_neither_jax_nor_tensorflow(toy, stream_settings):
-    with contextlib.closing(Stream(toy, stream_settings, workers=1)) as stream:
-        next(stream)
-        workers = multiprocessing.active_children()
-        assert workers
-        for worker in workers:
-            libraries = pathlib.Path(f"/proc/{worker.pid}/maps").read_text()
-            assert "sentencepiece" in libraries  # the look finds what is there
-            assert "jaxlib" not in libraries
-            assert "tensorflow" not in libraries
-
-
-def test_a_killed_worker_is_a_sentence(toy, stream_settings):
-    with contextlib.closing(Stream(toy, stream_settings, workers=1)) as stream:
-        next(stream)
-        (worker,) = multiprocessing.active_children()
-        worker.kill()
-        with pytest.raises(UserError, match="a process that reads data was killed"):
-            for _ in range(100):  # what it had read is still there
-                next(stream)
-
-
-READ_AND_BE_KILLED = """
-import multiprocessing, os, pathlib, pickle, signal, sys
-from linkjax.data.pipeline import Stream
-from linkjax.data.prepared import Prepared
-
-if __name__ == "__main__":
-    stream = Stream(Prepared(pathlib.Path(sys.argv[1])), pickle.loads(bytes.fromhex(sys.argv[2])), workers=2)
-    next(stream)
-    print(*(worker.pid for worker in multiprocessing.active_children()), flush=True)
-    os.kill(os.getpid(), signal.SIGKILL)
-"""
-
-
-def test_workers_end_with_a_parent_that_was_killed(toy_folder, stream_settings, tmp_path):
-    program = tmp_path / "program.py"
-    program.write_text(READ_AND_BE_KILLED)
-    arguments = [sys.executable, program, toy_folder, pickle.dumps(stream_settings).hex()]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, env=environment) as parent:
-        workers = [int(worker) for worker in parent.stdout.readline().split()]
-    assert len(workers) == 2
-    deadline = time.time() + 20
-    while any(map(is_running, workers)) and time.time() < deadline:
-        time.sleep(0.1)
-    left = list(filter(is_running, workers))
-    for worker in left:
-        os.kill(worker, signal.SIGKILL)
-    assert not left
-
-
-def is_running(process):
-    """Whether it is there; what has ended but nobody has asked for is not."""
-    status = pathlib.Path(f"/proc/{process}/stat")
-    try:
-        return status.read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def test_impossible_shards_are_refused(toy, stream_settings):

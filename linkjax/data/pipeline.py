@@ -9,24 +9,25 @@ read it, and can be restored by any number of hosts and workers.
 import dataclasses
 import hashlib
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import grain
 import numpy as np
-from absl import flags
 
-from linkjax.data import worker
 from linkjax.data.cutting import at_least
 from linkjax.data.documents import Document
 from linkjax.data.encoder import COUNTS, Encoder
 from linkjax.data.mixture import Rates, TokenMixture, named_numbers, parse_rates
 from linkjax.data.prepared import Prepared
 from linkjax.data.rows import PACKINGS, ShuffledDocuments, Stretches
+from linkjax.data.worker import Killed, Worker
 from linkjax.errors import UserError
 from linkjax.substitution import LinkSettings, Substitution
 
 _BLOCKS_AHEAD = 4
+_MOST_RESTARTS = 3  # of workers that were killed
 _SWAP = "lexical_substitution"
 _MEASURED_BYTES = 2_000_000  # of each component's text, for the share of words that can be swapped
 
@@ -161,11 +162,6 @@ class _Blocks(grain.IterDataset):
         self.folder, self.settings, self.states = prepared.folder, settings, states
         self.shards = list(shards)
 
-    def set_slice(self, sl: slice, sequential_slice: bool = False) -> None:
-        """Grain's way to give a worker process its part."""
-        assert not sequential_slice
-        self.shards = self.shards[sl]
-
     def __iter__(self) -> grain.DatasetIterator:
         return _BlocksIterator(self)
 
@@ -251,48 +247,61 @@ class Stream(Iterator[dict[str, np.ndarray]]):
             _operations(component)
             if component["documents"] < shards:
                 enough_documents(prepared, component, settings)
-        blocks = _Blocks(prepared, settings, mine, dict(self.states))
         # Workers take turns, so each must own equally many shards.
         workers = max((n for n in range(1, min(workers, self._per_host) + 1) if self._per_host % n == 0), default=0)
-        if workers:
-            if not flags.FLAGS.is_parsed():  # Grain reads flags of its own
-                flags.FLAGS.mark_as_parsed()
-            options = grain.MultiprocessingOptions(num_workers=workers, per_worker_buffer_size=_BLOCKS_AHEAD)
-            small_by_pipe = grain.experimental.DatasetOptions(min_shm_size=1 << 20)
-            blocks = grain.experimental.WithOptionsIterDataset(blocks, small_by_pipe).mp_prefetch(options)
-        else:
-            blocks = grain.experimental.ThreadPrefetchIterDataset(blocks, prefetch_buffer_size=_BLOCKS_AHEAD)
-        self._blocks, self._started = iter(blocks), not workers
+        self._prepared, self._mine, self._in_processes = prepared, mine, workers > 0
+        self._restarts = 0
+        self._readers = [
+            self._reader(mine[worker :: max(workers, 1)], self.states) for worker in range(max(workers, 1))
+        ]
         self.documents: list[list[int]] = []
+
+    def _reader(self, shards: Sequence[int], states: dict[int, str]) -> "grain.DatasetIterator | Worker":
+        """Gives blocks of these shards in turn."""
+        blocks = _Blocks(
+            self._prepared, self.settings, shards, {shard: states[shard] for shard in shards if shard in states}
+        )
+        if self._in_processes:
+            return Worker(blocks, _BLOCKS_AHEAD)
+        return iter(grain.experimental.ThreadPrefetchIterDataset(blocks, prefetch_buffer_size=_BLOCKS_AHEAD))
 
     def __next__(self) -> dict[str, np.ndarray]:
         """Rows [host * B / hosts, ...) of the next global batch, see `rows` for the fields."""
-        if not self._started:  # Grain spawns its workers when they are first asked
-            self._started = True
-            with worker.as_main_module():
-                return next(self)
-        parts, documents = [], []
-        for _ in range(self._per_host):
-            block = self._next_block()
+        parts, documents, states = [], [], dict(self.states)
+        for place in range(self._per_host):
+            block = self._next_block(place, states)
             parts.append(block["rows"])
             documents += block["documents"]
-            self.states[int(block["shard"])] = str(block["state"])
-        self.documents = documents
+            states[block["shard"]] = block["state"]
+        self.states, self.documents = states, documents
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
-    def _next_block(self) -> dict[str, Any]:
-        try:
-            return next(self._blocks)
-        except RuntimeError as error:
-            if "Worker process was terminated" not in str(error):  # Grain's
-                raise
-            raise UserError(
-                "a process that reads data was killed, perhaps for want of memory: start the same command again, or"
-                " with fewer --config.workers."
-            ) from error
+    def _next_block(self, place: int, states: dict[int, str]) -> dict[str, Any]:
+        """The block of the shard at a place among this host's.
+
+        Args: `states`, after the blocks so far.
+        """
+        turn = place % len(self._readers)
+        while True:
+            try:
+                return next(self._readers[turn])
+            except Killed as error:
+                about = f"a process that reads data was killed ({error}), perhaps for want of memory"
+                if self._restarts == _MOST_RESTARTS:
+                    raise UserError(
+                        f"{about}, after {_MOST_RESTARTS} others: start the same command again, or with fewer"
+                        " --config.workers."
+                    ) from error
+            self._restarts += 1
+            print(f"{about}: another one goes on in its place, {self._restarts} of {_MOST_RESTARTS}", file=sys.stderr)
+            self._readers[turn].close()
+            shards = self._mine[turn :: len(self._readers)]
+            next_one = place // len(self._readers)
+            self._readers[turn] = self._reader([*shards[next_one:], *shards[:next_one]], states)
 
     def close(self) -> None:
-        self._blocks.close()
+        for reader in self._readers:
+            reader.close()
 
 
 def counters(states: dict[int, str], components: Sequence[dict]) -> dict[str, float]:
