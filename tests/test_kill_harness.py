@@ -52,16 +52,18 @@ def run(tmp_path, toy_folder, *options, limit):
 
 def test_five_killed_runs(tmp_path, toy_folder):
     result = run(
-        tmp_path, toy_folder, "--trials=5", "--kills=1", "--steps=12", "--jobs=2", "--signals=KILL,TERM", limit=300
+        tmp_path, toy_folder, "--trials=5", "--kills=1", "--steps=15", "--jobs=2", "--signals=KILL,TERM", limit=300
     )
     assert (result["trials"], result["bitwise_equal"], result["failed"]) == (5, 5, 0)
-    assert result["restarts"] >= 5 and sum(result["kills"].values()) == sum(result["signals"].values()) >= 5
+    assert result["restarts"] >= result["from_a_checkpoint"] >= 2
+    assert sum(result["kills"].values()) == sum(result["signals"].values()) >= 5
 
 
 @pytest.mark.slow
 def test_thirty_killed_runs(tmp_path, toy_folder):
     result = run(tmp_path, toy_folder, "--trials=30", "--seed=1", "--config.workers=1", limit=3000)
     assert (result["trials"], result["bitwise_equal"], result["failed"]) == (30, 30, 0)
+    assert result["from_a_checkpoint"] >= 20
     assert all(count for count in result["kills"].values()), result["kills"]
 
 

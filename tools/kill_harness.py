@@ -33,94 +33,17 @@ from typing import Any
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 from run_outcome import differences, of_arrays, read_outcome
+from run_start import LIMIT, PHASES, ROOT, Start
 
 from linkjax import config as configs
 from linkjax.data.prepared import Prepared
 from linkjax.training.sharding import MeshSettings, make_mesh
 from linkjax.training.step import Trainer
 
-ROOT = pathlib.Path(__file__).parent.parent
-PHASES = ("start-up", "training", "saving", "last save", "summary")
 _STOPPED = 75  # of a run that saved and left
 _EXPECTED = {"KILL": (-signal.SIGKILL,), "TERM": (_STOPPED, -signal.SIGTERM)}
 _LOOK_EVERY = 0.003  # seconds
-_LIMIT = 300.0  # seconds that one start may take
 _TRIES = 5  # of a trial whose runs end before they are killed
-
-
-class Start:
-    """One start of the command, and how far it has come, as its folder shows."""
-
-    def __init__(self, workdir: pathlib.Path, options: list[str]):
-        self._metrics, self._checkpoints = workdir / "metrics.jsonl", workdir / "checkpoints"
-        self.restored = max(self._steps(), default=0)
-        self._old_metrics = self._identity()
-        self._stderr = tempfile.TemporaryFile("w+")  # noqa: SIM115 closed with the start
-        self._begun = time.time()
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "linkjax.train", *options, f"--workdir={workdir}"],
-            cwd=ROOT, stdout=subprocess.DEVNULL, stderr=self._stderr, start_new_session=True,
-        )  # fmt: skip
-
-    def end(self, wait: float = _LIMIT) -> str:
-        """Waits for it, ends all that it started, and returns what it said."""
-        try:
-            self.process.wait(wait)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self.end_group()
-        self._stderr.seek(0)
-        said = self._stderr.read()
-        self._stderr.close()
-        return said
-
-    def end_group(self) -> None:
-        if not self._stderr.closed:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.process.pid, signal.SIGKILL)
-
-    def running(self) -> bool:
-        return self.process.poll() is None
-
-    def seconds(self) -> float:
-        return time.time() - self._begun
-
-    def logged(self) -> int:
-        """The last step in `metrics.jsonl`; what an earlier start wrote beyond its checkpoint does not count."""
-        if self._identity() == self._old_metrics:
-            return self.restored
-        return max(self._metrics.read_bytes().count(b"\n"), self.restored)
-
-    def saving(self) -> bool:
-        """Whether a checkpoint is in the making that this start has begun."""
-        try:
-            return (self._checkpoints / "writing").stat().st_mtime >= self._begun
-        except FileNotFoundError:
-            return False
-
-    def phase(self, steps: int) -> str:
-        """One of `PHASES`."""
-        if steps in self._steps():
-            return "summary"
-        logged = self.logged()
-        if logged == steps:
-            return "last save"
-        if self.saving():
-            return "saving"
-        return "training" if logged > self.restored else "start-up"
-
-    def _steps(self) -> list[int]:
-        if not self._checkpoints.is_dir():
-            return []
-        return [int(path.name) for path in self._checkpoints.iterdir() if path.name.isdigit()]
-
-    def _identity(self) -> tuple[int, int] | None:
-        try:
-            status = self._metrics.stat()
-        except FileNotFoundError:
-            return None
-        return status.st_ino, status.st_mtime_ns
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,7 +61,8 @@ class Trials:
     def __init__(self, folder: pathlib.Path, options: list[str], arguments: argparse.Namespace):
         self._folder, self._options, self._signals = folder, options, arguments.signals.split(",")
         self._steps, self._seed, self._most_kills = arguments.steps, arguments.seed, arguments.kills
-        self.kills, self.sent, self.restarts, self.equal = collections.Counter(), collections.Counter(), 0, 0
+        self.kills, self.sent = collections.Counter(), collections.Counter()
+        self.restarts = self.resumed = self.equal = 0
         self._living: set[Start] = set()
         self._stopped = False
 
@@ -148,7 +72,7 @@ class Trials:
         first = last = saving = 0.0
         with self._start(workdir) as start:
             before = start.seconds()
-            while start.running() and start.seconds() < _LIMIT:
+            while start.running() and start.seconds() < LIMIT:
                 time.sleep(_LOOK_EVERY)
                 now, logged = start.seconds(), start.logged()
                 first = first or (logged > 0) * now
@@ -198,6 +122,7 @@ class Trials:
             name, expected = draw.choice(self._signals), (0,)
             self.restarts += bool(story)
             with self._start(workdir) as start:
+                self.resumed += start.restored > 0
                 if phase and self._wait_until(phase, start, draw):
                     found = start.phase(self._steps)
                     story.append(f"{name} in {found} ({start.logged()} steps, {start.seconds():.1f} s)")
@@ -218,7 +143,7 @@ class Trials:
         pace, steps = self._pace, self._steps
         at = steps if phase in ("last save", "summary") else 0
         if phase in ("training", "saving") and start.logged() < steps:
-            at = draw.randrange(start.logged(), steps)
+            at = max(draw.randrange(start.logged(), steps) for _ in range(2))  # late: more is there to go on from
         moments = {"start-up": self._quickest_start, "training": pace.step, "saving": pace.save, "last save": pace.save}
         late = draw.uniform(0, moments.get(phase, pace.end / 2))
         there = {
@@ -227,7 +152,7 @@ class Trials:
             "saving": start.saving,
             "summary": lambda: start.phase(steps) == "summary",
         }.get(phase, lambda: True)
-        while start.running() and start.seconds() < _LIMIT:
+        while start.running() and start.seconds() < LIMIT:
             if start.logged() > start.restored:  # quicker than the first, where compiled programs are kept
                 self._quickest_start = min(self._quickest_start, start.seconds())
             if start.logged() >= at and there():
@@ -264,7 +189,7 @@ def prepare(options: list[str], folder: pathlib.Path) -> pathlib.Path:
         if option.startswith("--config.data="):
             return pathlib.Path(option.partition("=")[2])
     command = [sys.executable, "-m", "linkjax.prepare", *options, f"--out={folder}"]
-    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL, timeout=_LIMIT)
+    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL, timeout=LIMIT)
     options.append(f"--config.data={folder}")
     return folder
 
@@ -299,6 +224,7 @@ def main() -> None:
     result = {
         "trials": arguments.trials,
         "restarts": trials.restarts,
+        "from_a_checkpoint": trials.resumed,
         "bitwise_equal": trials.equal,
         "failed": failed,
         "kills": {phase: trials.kills[phase] for phase in PHASES},
