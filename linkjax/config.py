@@ -47,6 +47,7 @@ class RunSettings:
     lexicon: str = setting("", "bilingual word list, '{language}' in it for several; empty = the task's own")
     packing: str = setting("best_fit", "best_fit: only documents longer than a row are cut; concatenate: no padding")
     most_segments: int = setting(0, "documents in a row at most; 0 = no limit; cudnn attention likes one, as 64")
+    most_damaged: int = setting(100, "damaged documents that are left out; more end the run, 0 = the first one does")
     virtual_shards: int = setting(8, "independent streams the data is cut into; must divide the batch size")
     workers: int = setting(1, "processes that read, swap, tokenize and pack; 0 = in the training process")
     microbatches: int = setting(1, "parts of the batch that go through the model in turn, to save memory")
@@ -75,7 +76,7 @@ class RunSettings:
         for name in ("checkpoint_minutes", "hang_minutes"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise UserError(f"{name} is {getattr(self, name)}: choose 0 or more.")
-        for name in ("seed", "data_seed", "workers", "most_segments", "loss_chunks", "keep_every"):
+        for name in ("seed", "data_seed", "workers", "most_segments", "most_damaged", "loss_chunks", "keep_every"):
             if not 0 <= getattr(self, name) < 2**31:
                 raise UserError(f"{name} is {getattr(self, name)}: choose 0 or more, below 2^31.")
         parse_steps(self.profile)

@@ -1,15 +1,11 @@
 """Documents on disk: read back, damaged, and shuffled by blocks."""
 
-import contextlib
 import itertools
-import shutil
 
 import numpy as np
 import pytest
 
 from linkjax.data.documents import Document, Documents, write_documents
-from linkjax.data.pipeline import Stream
-from linkjax.data.prepared import Prepared
 from linkjax.data.rows import ShuffledDocuments
 from linkjax.errors import UserError
 from tests.test_stream import same, take
@@ -117,21 +113,6 @@ def test_no_flipped_byte_goes_unnoticed(tmp_path, monkeypatch, memory):
         path.write_bytes(whole[:length])
         with pytest.raises(UserError, match=rf"{path.name} is damaged"):
             Documents(files).read(0, 2000)
-
-
-@pytest.mark.parametrize("workers", [0, 1])
-def test_a_damaged_file_ends_the_stream_with_its_name(toy_folder, stream_settings, tmp_path, workers):
-    folder = tmp_path / "copy"
-    shutil.copytree(toy_folder, folder)
-    path = sorted((folder / "documents").glob("toy_world_target*"))[0]
-    content = bytearray(path.read_bytes())
-    content[len(content) // 8] ^= 1
-    path.write_bytes(content)
-    with (
-        pytest.raises(UserError, match=rf"{path.name} is damaged \(.*hash mismatch\): copy or prepare"),
-        contextlib.closing(Stream(Prepared(folder), stream_settings, workers=workers)) as stream,
-    ):
-        next(stream)
 
 
 @pytest.mark.parametrize("memory", [0, 2**26])

@@ -203,7 +203,7 @@ def test_one_book_is_read_as_often_as_it_says(toy, stream_settings, monkeypatch)
     }
     monkeypatch.setitem(toy.manifest, "components", [toy.components[0], about])
     monkeypatch.setitem(toy._documents, component["name"], [book])
-    monkeypatch.setattr("linkjax.data.pipeline.Prepared", lambda folder: toy)
+    monkeypatch.setattr("linkjax.data.pipeline.Prepared", lambda *_: toy)
     settings = dataclasses.replace(
         stream_settings, most_passes=f"{component['name']}=2", rates=f"0:{component['name']}=0.5"
     )

@@ -12,24 +12,26 @@ _PIECES_PER_SHARD = 4
 _PLACE_TO_CUT = re.compile(r"\s|[。！？]")  # after it
 
 
-def at_least(documents: Sequence[Document], shards: int, component: str) -> Sequence[Document]:
+def at_least(documents: Sequence[Document | int], shards: int, component: str) -> Sequence[Document | int]:
     """The documents, or where they are fewer than `shards`, pieces of them of much the same length.
 
-    A piece ends after a space, or a sentence without any, and has an id of its own, made from its document's.
+    A piece ends after a space, or a sentence without any, and has an id of its own, made from its document's. What
+    stands for a damaged document is left as it is.
 
     Raises:
       UserError: there are too few words for a piece a shard.
     """
     if len(documents) >= shards:
         return documents
-    length = sum(len(document.text) for document in documents) // (shards * _PIECES_PER_SHARD)
-    pieces = [piece for document in documents for piece in _cut(document, max(length, 1))]
+    whole = [document for document in documents if isinstance(document, Document)]
+    length = sum(len(document.text) for document in whole) // (shards * _PIECES_PER_SHARD)
+    pieces = [piece for document in whole for piece in _cut(document, max(length, 1))]
     if len(pieces) < shards:
         raise UserError(
             f"'{component}' has {len(documents)} documents and few words, too little for {shards} virtual shards:"
             " set --config.virtual_shards lower, or add text."
         )
-    return pieces
+    return [*pieces, *(document for document in documents if isinstance(document, int))]
 
 
 def _cut(document: Document, length: int) -> list[Document]:

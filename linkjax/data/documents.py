@@ -11,11 +11,13 @@ from typing import NamedTuple
 
 from array_record.python import array_record_module
 
+from linkjax.data.damage import Damage, Damaged
 from linkjax.errors import UserError
 
 _RECORDS_PER_FILE = 100_000
 _GROUP_SIZE = 16  # records compressed together: cheap random reads, small files
 _ID = struct.Struct("<Q")
+_CORRUPT = "Corrupted"  # in what ArrayRecord says of a checksum that is wrong, and not of a disk that does not answer
 
 
 class Document(NamedTuple):
@@ -58,8 +60,10 @@ def write_documents(documents: Iterable[Document], folder: pathlib.Path, stem: s
     return counts
 
 
-class Documents(Sequence[Document]):
+class Documents(Sequence[Document | int]):
     """The documents of ArrayRecord files, by index; small sets are held in memory.
+
+    In the place of a document that is damaged there is its index, if `damage` allows for any.
 
     Attributes:
       block: documents to be read together, 1 where all are in memory.
@@ -71,12 +75,16 @@ class Documents(Sequence[Document]):
     _OPEN_FILES = 64
     _IN_TURN = 256  # documents that are read ahead where all are wanted
 
-    def __init__(self, files: Mapping[pathlib.Path, int]):
-        """Args: `files` and how many documents each has."""
+    def __init__(self, files: Mapping[pathlib.Path, int], damage: Damage | None = None):
+        """Args:
+        files: and how many documents each has.
+        damage: where it is counted; by default there may be none.
+        """
+        self._damage = Damage() if damage is None else damage
         self._paths, counts = list(files), list(files.values())
         self._starts = [0, *itertools.accumulate(counts)]
         self._reader = functools.lru_cache(self._OPEN_FILES)(self._open)
-        self._records: list[bytes] | None = None
+        self._records: list[bytes | None] | None = None
         size = sum(path.stat().st_size for path in self._paths)
         if size <= self._MEMORY_BYTES:
             self._records = [record for file, count in enumerate(counts) for record in self._read(file, 0, count)]
@@ -88,31 +96,48 @@ class Documents(Sequence[Document]):
     def __len__(self) -> int:
         return self._starts[-1]
 
-    def __getitem__(self, index: int) -> Document:
+    def __getitem__(self, index: int) -> Document | int:
         if not 0 <= index < len(self):
             raise IndexError(index)
         return self.read(index, index + 1)[0]
 
-    def __iter__(self) -> Iterator[Document]:
+    def __iter__(self) -> Iterator[Document | int]:
         for start in range(0, len(self), self._IN_TURN):
             yield from self.read(start, min(start + self._IN_TURN, len(self)))
 
-    def read(self, start: int, stop: int) -> list[Document]:
+    def read(self, start: int, stop: int) -> list[Document | int]:
         """The documents from `start` up to `stop`.
 
         Raises:
-          UserError: a file is damaged, by its own checksums.
+          UserError: a file cannot be read, or more is damaged than may be, by its own checksums.
         """
         if self._records is not None:
-            return [decode(record) for record in self._records[start:stop]]
-        found: list[Document] = []
+            return self._decoded(self._records[start:stop], start)
+        found: list[Document | int] = []
         while start < stop:
             file = bisect.bisect_right(self._starts, start) - 1
             end = min(stop, self._starts[file + 1])
             first = self._starts[file]
-            found += map(decode, self._read(file, start - first, end - first))
+            found += self._decoded(self._read(file, start - first, end - first), start)
             start = end
         return found
+
+    def _decoded(self, records: Sequence[bytes | None], start: int) -> list[Document | int]:
+        try:
+            return list(map(decode, records))
+        except (TypeError, ValueError, struct.error):  # None, no UTF-8, too short for an id
+            return [self._decoded_one(record, start + place) for place, record in enumerate(records)]
+
+    def _decoded_one(self, record: bytes | None, index: int) -> Document | int:
+        if record is None:
+            return index
+        try:
+            return decode(record)
+        except (ValueError, struct.error) as error:
+            file = bisect.bisect_right(self._starts, index) - 1
+            place = index - self._starts[file]
+            self._damage.add(Damaged(str(self._paths[file]), place, place, f"it is no document: {error}"))
+            return index
 
     def _open(self, file: int) -> array_record_module.ArrayRecordReader:
         path = self._paths[file]
@@ -127,13 +152,28 @@ class Documents(Sequence[Document]):
             raise _damaged(path, f"it has {found:,} records, not {count:,}")
         return reader
 
-    def _read(self, file: int, start: int, stop: int) -> list[bytes]:
+    def _read(self, file: int, start: int, stop: int) -> list[bytes | None]:
+        """Records of a file, None in place of the damaged ones."""
+        reader = self._reader(file)
         try:
-            return self._reader(file).read(start, stop)
+            return reader.read(start, stop)
         except RuntimeError as error:
-            raise _damaged(self._paths[file], error, f"records {start:,} to {stop - 1:,}: ") from error
+            if _CORRUPT not in str(error):
+                raise _damaged(self._paths[file], error, f"records {start:,} to {stop - 1:,}: ") from error
+        records: list[bytes | None] = []
+        for group in range(start - start % _GROUP_SIZE, stop, _GROUP_SIZE):
+            first, end = max(group, start), min(group + _GROUP_SIZE, stop)
+            try:
+                records += reader.read(first, end)
+            except RuntimeError as error:
+                self._damage.add(Damaged(str(self._paths[file]), first, end - 1, _why(error)))
+                records += [None] * (end - first)
+        return records
 
 
 def _damaged(path: pathlib.Path, error: object, place: str = "") -> UserError:
-    what = str(error).partition("\n")[0].partition(" (")[0].rstrip(".")
-    return UserError(f"{path} is damaged ({place}{what}): copy or prepare the folder again.")
+    return UserError(f"{path} is damaged ({place}{_why(error)}): copy or prepare the folder again.")
+
+
+def _why(error: object) -> str:
+    return str(error).partition("\n")[0].partition(" (")[0].rstrip(".")

@@ -17,6 +17,7 @@ import grain
 import numpy as np
 
 from linkjax.data.cutting import at_least
+from linkjax.data.damage import Damage
 from linkjax.data.documents import Document
 from linkjax.data.encoder import COUNTS, Encoder
 from linkjax.data.mixture import Rates, TokenMixture, named_numbers, parse_rates
@@ -46,6 +47,7 @@ class StreamSettings:
     most_passes: str = ""  # over a component's documents
     packing: str = "best_fit"  # a key of `rows.PACKINGS`
     most_segments: int = 0  # in a row
+    most_damaged: int = 100  # documents that are left out because they cannot be read
 
     @classmethod
     def of(cls, run: Any) -> "StreamSettings":
@@ -155,7 +157,10 @@ def make_substitution(prepared: Prepared, link: LinkSettings) -> Substitution | 
 
 
 class _Blocks(grain.IterDataset):
-    """Blocks of rows, one shard after the other: {"rows", "documents", "shard", "state" (JSON, after these rows)}."""
+    """Blocks of rows, one shard after the other: {"rows", "documents", "damaged", "shard", "state"}.
+
+    "damaged" is what was found so since the last block, "state" is JSON, after these rows.
+    """
 
     def __init__(self, prepared: Prepared, settings: StreamSettings, shards: Sequence[int], states: dict[int, str]):
         super().__init__()
@@ -173,6 +178,7 @@ class _BlocksIterator(grain.DatasetIterator):
         self._rows_per_block = blocks.settings.batch_size // blocks.settings.virtual_shards
         self._next = 0
         self._iterators: list[grain.DatasetIterator] | None = None
+        self._damage, self._told = Damage(), 0
 
     def __next__(self) -> dict[str, Any]:
         if self._iterators is None:
@@ -182,7 +188,10 @@ class _BlocksIterator(grain.DatasetIterator):
         iterator = self._iterators[index]
         rows = [next(iterator) for _ in range(self._rows_per_block)]
         documents = [row.pop("documents") for row in rows]
+        damaged = self._damage.found[self._told :]
+        self._told += len(damaged)
         return {
+            "damaged": damaged,
             "documents": documents,
             "rows": {name: np.stack([row[name] for row in rows]) for name in rows[0]},
             "shard": self._blocks.shards[index],
@@ -190,7 +199,9 @@ class _BlocksIterator(grain.DatasetIterator):
         }
 
     def _open(self) -> list[grain.DatasetIterator]:
-        prepared, settings = Prepared(self._blocks.folder), self._blocks.settings
+        settings = self._blocks.settings
+        prepared = Prepared(self._blocks.folder, settings.most_damaged)
+        self._damage = prepared.damage
         encoders = make_encoders(prepared, settings.link)
         documents = [enough_documents(prepared, component, settings) for component in prepared.components]
         iterators = []
@@ -246,11 +257,11 @@ class Stream(Iterator[dict[str, np.ndarray]]):
         for component in prepared.components:
             _operations(component)
             if component["documents"] < shards:
-                enough_documents(prepared, component, settings)
+                enough_documents(Prepared(prepared.folder, settings.most_damaged), component, settings)
         # Workers take turns, so each must own equally many shards.
         workers = max((n for n in range(1, min(workers, self._per_host) + 1) if self._per_host % n == 0), default=0)
         self._prepared, self._mine, self._in_processes = prepared, mine, workers > 0
-        self._restarts = 0
+        self._restarts, self._damage = 0, Damage(settings.most_damaged)
         self._readers = [
             self._reader(mine[worker :: max(workers, 1)], self.states) for worker in range(max(workers, 1))
         ]
@@ -272,6 +283,10 @@ class Stream(Iterator[dict[str, np.ndarray]]):
             block = self._next_block(place, states)
             parts.append(block["rows"])
             documents += block["documents"]
+            for damaged in block["damaged"]:
+                if self._damage.add(damaged):
+                    limit = f"{len(self._damage):,} of at most {self._damage.most:,} so far"
+                    print(f"{damaged}: left out, {limit}", file=sys.stderr)
             states[block["shard"]] = block["state"]
         self.states, self.documents = states, documents
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
@@ -308,23 +323,29 @@ def counters(states: dict[int, str], components: Sequence[dict]) -> dict[str, fl
     """What has been given out up to these states, summed over their shards.
 
     Keys: `tokens/NAME`, `tokens_of_language/LANGUAGE`, `passes/NAME`, `source_documents/NAME`, `source_bytes/NAME`
-    (before substitution); and for the text with swaps `link/eligible_share`, `link/swapped_share` (of all words) and
-    `link/identical_share` (of the swaps).
+    (before substitution), `damaged/NAME` (documents left out, each once); and for the text with swaps
+    `link/eligible_share`, `link/swapped_share` (of all words) and `link/identical_share` (of the swaps).
     """
     tokens = np.zeros(len(components), np.int64)
     counts = np.zeros((len(components), len(COUNTS)), np.int64)
+    damaged = [0] * len(components)
     for text in states.values():
         state = json.loads(text)
+        for index, of in enumerate(state["components"]):
+            while "parent" in of:  # down to the one that reads the documents
+                of = of["parent"]
+            damaged[index] += len(of.get("damaged", []))
         tokens += state["tokens"]
         counts += state["counts"]
     result: dict[str, float] = {}
-    for component, token_count, read in zip(components, tokens, counts, strict=True):
+    for component, token_count, read, lost in zip(components, tokens, counts, damaged, strict=True):
         name, of = component["name"], dict(zip(COUNTS, read.tolist(), strict=True))
         result[f"tokens/{name}"] = int(token_count)
         language = f"tokens_of_language/{component['language']}"
         result[language] = result.get(language, 0) + int(token_count)
         result[f"source_documents/{name}"] = of["documents"]
         result[f"source_bytes/{name}"] = of["bytes"]
+        result[f"damaged/{name}"] = lost
         result[f"passes/{name}"] = of["bytes"] / component["bytes"]
     _, _, words, eligible, swapped, swaps, identical = counts.sum(0).tolist()
     result["link/eligible_share"] = eligible / max(words, 1)

@@ -17,6 +17,7 @@ import json
 import pathlib
 from collections.abc import Iterable, Iterator
 
+from linkjax.data.damage import Damage
 from linkjax.data.documents import Document, Documents
 from linkjax.data.manifest import read_manifest
 from linkjax.data.tokenizer import Tokenizer
@@ -34,9 +35,12 @@ _LINE_BYTES = 1 << 30  # a held-out document may be a large file
 class Prepared:
     """A prepared folder, opened for reading."""
 
-    def __init__(self, folder: pathlib.Path):
-        """Raises UserError where `folder` is not a whole prepared folder of this format."""
-        self.folder = folder
+    def __init__(self, folder: pathlib.Path, most_damaged: int = 0):
+        """Raises UserError where `folder` is not a whole prepared folder of this format.
+
+        Args: `most_damaged`, documents that may be left out because they cannot be read.
+        """
+        self.folder, self.damage = folder, Damage(most_damaged)
         self._documents: dict[str, Documents] = {}
         self.manifest = read_manifest(folder)
         for name, about in self.manifest["files"].items():
@@ -106,13 +110,14 @@ class Prepared:
         documents = self.documents(component)
         step = documents.block * max(1, -(-component["bytes"] // size))
         for start in range(0, len(documents), step):
-            yield from documents.read(start, min(start + documents.block, len(documents)))
+            read = documents.read(start, min(start + documents.block, len(documents)))
+            yield from (document for document in read if isinstance(document, Document))
 
     def documents(self, component: dict) -> Documents:
         name = component["name"]
         if name not in self._documents:
             files = {self.folder / "documents" / file: count for file, count in component["files"].items()}
-            self._documents[name] = Documents(files)
+            self._documents[name] = Documents(files, self.damage)
         return self._documents[name]
 
     def heldout(self, component: dict) -> list[Document]:

@@ -22,9 +22,11 @@ import numpy as np
 from linkjax.data.documents import Document, Documents
 from linkjax.data.encoder import Encoded, Encoder
 from linkjax.data.tokenizer import PAD
+from linkjax.errors import UserError
 
 _PACKED_TOGETHER = 32  # rows that are open at once; more pack tighter and cost more to resume
 _READ_TOGETHER = 1 << 16  # characters
+_Ahead = tuple[int, Encoded | None]  # a document's id, or the index of one that is damaged
 _COLUMNS = ("targets", "tokens", "loss_weights", "swapped")  # of a stretch; together, packing costs a third
 
 
@@ -41,7 +43,7 @@ class ShuffledDocuments:
     _LEAST_WINDOW_BYTES = 256 * 2**10  # of one
     _MOST_WINDOW_BLOCKS = 64
 
-    def __init__(self, documents: Documents | Sequence[Document], first: int, step: int, seed: int):
+    def __init__(self, documents: Documents | Sequence[Document | int], first: int, step: int, seed: int):
         self._documents, self._seed = documents, (seed, first)
         block, self._window_blocks = 1, 1
         if isinstance(documents, Documents) and documents.block > 1:
@@ -52,14 +54,14 @@ class ShuffledDocuments:
         self._mine = np.arange(first, -(-len(documents) // block), step)
         self._length = int(self._sizes(self._mine).sum())
         self._pass, self._order, self._ends = -1, self._mine, np.empty(0, np.int64)
-        self._window: tuple[int, int, list[Document]] = (-1, 0, [])  # pass, first place, documents
+        self._window: tuple[int, int, list[Document | int]] = (-1, 0, [])  # pass, first place, documents
 
     def __len__(self) -> int:
         """Documents of one pass."""
         return self._length
 
-    def __getitem__(self, position: int) -> tuple[Document, int]:
-        """The document at `position`, counted over all passes, and its pass."""
+    def __getitem__(self, position: int) -> tuple[Document | int, int]:
+        """The document at `position`, counted over all passes, and its pass; the index of one that is damaged."""
         pass_index, place = divmod(position, self._length)
         held, start, documents = self._window
         if held != pass_index or not start <= place < start + len(documents):
@@ -67,7 +69,7 @@ class ShuffledDocuments:
             self._window = pass_index, start, documents
         return documents[place - start], pass_index
 
-    def _read(self, pass_index: int, place: int) -> tuple[int, list[Document]]:
+    def _read(self, pass_index: int, place: int) -> tuple[int, list[Document | int]]:
         """The window that has this place of a pass: its first place, and its documents in their order."""
         if pass_index != self._pass:
             self._order = self._mine[np.random.default_rng([*self._seed, pass_index]).permutation(len(self._mine))]
@@ -124,7 +126,8 @@ class _StretchesIterator(grain.DatasetIterator):
         self._dataset = dataset
         self._position = 0  # documents given out
         self._offset = 0  # tokens of the present document already given out
-        self._ahead: collections.deque[tuple[int, Encoded]] = collections.deque()  # ids, documents from `position` on
+        self._ahead: collections.deque[_Ahead] = collections.deque()  # documents from `position` on
+        self._damaged: set[int] = set()  # indices of those met so far
 
     def __next__(self) -> dict[str, Any]:
         return self.take(self._dataset.length)
@@ -136,6 +139,8 @@ class _StretchesIterator(grain.DatasetIterator):
         if not self._ahead:
             self._ahead.extend(self._read())
         document, current = self._ahead[0]
+        if current is None:
+            document, current = self._past_damage()
         start, end = self._offset, min(self._offset + length, len(current.tokens_T))
         columns_TxC = np.empty((end - start, len(_COLUMNS)), np.int32)
         columns_TxC[:, 0] = current.targets_T[start:end]
@@ -151,7 +156,25 @@ class _StretchesIterator(grain.DatasetIterator):
             self._ahead.popleft()
         return {"columns": columns_TxC, "counts": counts, "document": document}
 
-    def _read(self) -> Iterator[tuple[int, Encoded]]:
+    def _past_damage(self) -> tuple[int, Encoded]:
+        """The next document that is not damaged."""
+        for _ in range(len(self._dataset.documents)):
+            document, current = self._ahead[0]
+            if current is not None:
+                return document, current
+            self._damaged.add(document)
+            self._ahead.popleft()
+            self._position, self._offset = self._position + 1, 0
+            if self._position >= self._dataset.most_documents:
+                raise StopIteration
+            if not self._ahead:
+                self._ahead.extend(self._read())
+        raise UserError(
+            f"all {len(self._dataset.documents):,} documents of a virtual shard are damaged: copy or prepare the folder"
+            " again."
+        )
+
+    def _read(self) -> Iterator[_Ahead]:
         """Some documents at once: what each becomes does not depend on the others."""
         found, passes, size = [], [], 0
         most = self._dataset.most_documents - self._position
@@ -159,16 +182,20 @@ class _StretchesIterator(grain.DatasetIterator):
             document, pass_index = self._dataset.documents[self._position + len(found)]
             found.append(document)
             passes.append(pass_index)
-            size += len(document.text) + 1
-        places = self._position + np.arange(len(found))
-        encoded = self._dataset.encoder.encode(found, passes, places / self._dataset.expected_documents)
-        return zip((document.id for document in found), encoded, strict=True)
+            size += 1 if isinstance(document, int) else len(document.text) + 1
+        whole = [place for place, document in enumerate(found) if not isinstance(document, int)]
+        progress = (self._position + np.array(whole, np.int64)) / self._dataset.expected_documents
+        documents, passes = [found[place] for place in whole], [passes[place] for place in whole]
+        encoded = iter(self._dataset.encoder.encode(documents, passes, progress) if whole else ())
+        return ((one, None) if isinstance(one, int) else (one.id, next(encoded)) for one in found)
 
     def get_state(self) -> dict[str, Any]:
-        return {"position": self._position, "offset": self._offset}
+        damaged = {"damaged": sorted(self._damaged)} if self._damaged else {}
+        return {"position": self._position, "offset": self._offset, **damaged}
 
     def set_state(self, state: dict[str, Any]) -> None:
         self._position, self._offset = state["position"], state["offset"]
+        self._damaged = set(state.get("damaged", []))
         self._ahead.clear()
 
 
