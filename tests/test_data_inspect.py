@@ -10,8 +10,11 @@ import numpy as np
 import pytest
 
 from linkjax.data.__main__ import main
+from linkjax.data.cutting import at_least
+from linkjax.data.documents import Document
 from linkjax.data.inspection import Sample, marked_text, row_lines
 from linkjax.data.pipeline import Stream, make_substitution
+from linkjax.data.prepared import Prepared
 from linkjax.data.tokenizer import Tokenizer, train_tokenizer
 from linkjax.substitution import LinkSettings, Span
 from tests.conftest import ROOT
@@ -200,7 +203,7 @@ def test_a_missing_folder_is_prepared(command, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ([], "nothing is asked for: python -m linkjax.data inspect --help"),
+        ([], "nothing is asked for: python -m linkjax.data --help"),
         (["inspct"], "'inspct' is not known"),
         (["inspect"], "--config.data is missing"),
         (["inspect", "--rows=many"], "--rows is 'many': choose 0, 1, 2"),
@@ -227,3 +230,46 @@ def test_mistakes_are_sentences(command, toy_folder, capsys, arguments, says):
 def test_help_teaches(command, capsys, arguments, says):
     command(*arguments)
     assert says in capsys.readouterr().out
+
+
+def test_documents_are_shown_by_their_ids(toy, toy_folder, command, capsys):
+    english, target = (toy.documents(component)[50] for component in toy.components)
+    command("show", f"--data={toy_folder}", f"--ids={english.id}, {target.id:#x}")
+    assert capsys.readouterr().out == "".join(
+        f"{document.id:#x}: {component['name']} ({component['language']}), {len(document.text)} characters\n"
+        f"{document.text}\n\n"
+        for component, document in zip(toy.components, (english, target), strict=True)
+    )
+    command("show", f"--data={toy_folder}", f"--ids={english.id}", "--characters=5")
+    assert capsys.readouterr().out.endswith(f"\n{english.text[:5]} ...\n\n")
+
+
+def test_pieces_of_a_book_are_shown(toy, tmp_path, monkeypatch, command, capsys):
+    book = Document(1, "".join(f"word{i} " for i in range(1000)) + "\x1b[31m\x9b1m")
+    pieces = at_least([book], 8, "book")
+    monkeypatch.setattr(Prepared, "documents", lambda self, component: [book])
+    command("show", f"--data={toy.folder}", f"--ids={pieces[3].id},{pieces[-1].id}")
+    said = capsys.readouterr().out
+    assert pieces[3].text in said
+    assert "\u241b[31m\ufffd1m" in said and "\x1b" not in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "--data is missing"),
+        (["--data=."], "--ids has ''"),
+        (["--data=.", "--ids=1,zwei"], "--ids has 'zwei'"),
+        (["--data=.", "--ids=0x1ffffffffffffffff"], "--ids has '0x1f"),
+        (["--data=.", "--ids=-3"], "--ids has '-3'"),
+        (["--data=.", "--ids=" + "9" * 6000], "--ids has '999"),
+        (["--data=.", "--ids=1", "--characters=x"], "--characters is 'x'"),
+        (["--data=.", "--ids=1"], "is not a prepared folder"),
+        (["--data=TOY", "--ids=1,0x2"], "has no training document 0x1, 0x2: name the folder"),
+    ],
+)
+def test_what_cannot_be_shown_is_a_sentence(toy_folder, command, capsys, arguments, said):
+    with pytest.raises(SystemExit) as ended:
+        command("show", *(argument.replace("TOY", str(toy_folder)) for argument in arguments))
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err

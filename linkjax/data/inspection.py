@@ -4,19 +4,25 @@ B rows, L tokens of a row, T tokens of a segment; the fields of a batch are thos
 """
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from tqdm import tqdm
 
+from linkjax.data.cutting import at_least
+from linkjax.data.documents import Document
 from linkjax.data.pipeline import StreamSettings, counters, run_rates, swaps_words
 from linkjax.data.prepared import Prepared
 from linkjax.data.tokenizer import EOS, PAD, Tokenizer
 
 _SWAPPED, _BORDER, _PLAIN = "\033[1;32m", "\033[2m", "\033[0m"
+_MANY = 10_000  # documents, which take a while
 _ISOLATE, _END_ISOLATE = "\u2068", "\u2069"  # keeps a word written from right to left in its place
-# A text may not steer the terminal: its control characters are shown as their pictures.
+# A text may not steer the terminal: its control characters are shown as their pictures, where they have any.
 _PICTURES = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"} | {0x7F: 0x2421}
+_PICTURES |= dict.fromkeys(range(0x80, 0xA0), 0xFFFD)
 
 
 class Row(NamedTuple):
@@ -137,10 +143,41 @@ def marked_text(tokens_T: np.ndarray, swapped_T: np.ndarray, tokenizer: Tokenize
     parts = []
     for swapped, run in itertools.groupby(range(len(tokens_T)), lambda place: bool(swapped_T[place])):
         raw = b"".join(_bytes(int(tokens_T[place]), tokenizer) for place in run)
-        text = raw.decode(errors="replace").translate(_PICTURES)
+        text = plain(raw.decode(errors="replace"))
         word = text.lstrip(" ")
         parts.append(" " * (len(text) - len(word)) + (_mark(word, colour) if swapped and word else word))
     return "".join(parts)
+
+
+def plain(text: str) -> str:
+    """The text for a terminal."""
+    return text.translate(_PICTURES)
+
+
+def found(prepared: Prepared, ids: Collection[int], shards: int) -> Iterator[tuple[dict, Document]]:
+    """Yields those of a folder's documents that have the ids, each once, with their components.
+
+    Args: `shards` of the run: where documents are fewer, its ids are those of pieces of them.
+    """
+    left = set(ids)
+    for component in prepared.components:
+        documents = prepared.documents(component)
+        pieces = at_least(documents, shards, component["name"]) if len(documents) < shards else ()
+        total = len(documents) + len(pieces)
+        quiet = total < _MANY or not sys.stderr.isatty()
+        for document in tqdm(
+            itertools.chain(documents, pieces),
+            desc=component["name"],
+            unit=" documents",
+            total=total,
+            disable=quiet,
+            leave=False,
+        ):
+            if not isinstance(document, int) and document.id in left:
+                left.discard(document.id)
+                yield component, document
+            if not left:
+                return
 
 
 def _bytes(token: int, tokenizer: Tokenizer) -> bytes:
