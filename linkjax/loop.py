@@ -17,6 +17,7 @@ from linkjax.errors import Interrupted
 from linkjax.evaluation.suite import Suite
 from linkjax.report import Progress
 from linkjax.training.checkpoints import Checkpoints, ToSave
+from linkjax.training.entries import check_data, check_run
 from linkjax.training.guard import HISTORY, Events, Guard
 from linkjax.training.interruptions import Interruptions
 from linkjax.training.keeping import Keep, SavingClock
@@ -68,9 +69,11 @@ class Loop:
         self._restart_clock()
 
         restored = self._checkpoints.restore_newest(trainer.abstract)
-        data = restored.data if restored else {}
+        data: dict[str, Any] = {}
         if restored:
-            folders.check_same_data(restored.run, prepared)
+            place = f"checkpoint {restored.step} of '{workdir}'"
+            data = check_data(restored.data, place)
+            folders.check_same_data(check_run(restored.run, place), prepared)
             say(f"going on from step {restored.step} of {settings.steps}")
             self._state, self.step = restored.state, restored.step
         else:

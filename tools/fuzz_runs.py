@@ -1,5 +1,6 @@
 """The readers of what LinkJAX wrote itself, on this machine or a stranger's: configs, prepared folders, runs."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -49,8 +50,6 @@ def _make_metrics(folder: pathlib.Path) -> None:
 
 
 def _read_metrics(folder: pathlib.Path, draw: random.Random) -> None:
-    import contextlib
-
     from linkjax.training.metrics import MetricsLog, mean_of_last, read_metrics
 
     mean_of_last(read_metrics(folder), "loss", 5)
@@ -165,8 +164,26 @@ def _hash_checkpoint_again(folder: pathlib.Path, draw: random.Random) -> None:
 
 
 def _read_checkpoint(folder: pathlib.Path, draw: random.Random) -> None:
+    """As evaluating reads it, or as training does that goes on."""
     os.environ["JAX_PLATFORMS"] = "cpu"
+    from linkjax import config as configs
+    from linkjax.data.pipeline import Stream, StreamSettings, counters
+    from linkjax.data.prepared import Prepared
+    from linkjax.training.checkpoints import Checkpoints
+    from linkjax.training.entries import check_data, check_run
     from linkjax.training.load import load
+    from linkjax.training.sharding import make_mesh
+    from linkjax.training.step import Trainer
 
-    loaded = load(str(folder))
-    loaded.tokenizer.encode("Anna keeps")
+    if draw.random() < 0.5:
+        load(str(folder)).tokenizer.encode("Anna keeps")
+        return
+    settings = configs.run_settings(configs.load_config(str(folder / "config.json")))
+    prepared = Prepared(folder / "data")
+    trainer = Trainer.of(settings, make_mesh(settings.mesh), len(prepared.tokenizer), len(prepared.components))
+    restored = Checkpoints(folder / "checkpoints").restore_newest(trainer.abstract)
+    check_run(restored.run, str(folder))
+    states = {int(shard): where for shard, where in check_data(restored.data, str(folder))["shards"].items()}
+    with contextlib.closing(Stream(prepared, StreamSettings.of(settings), states=states)) as stream:
+        next(stream)
+        counters(stream.states, prepared.components)

@@ -208,7 +208,13 @@ class _BlocksIterator(grain.DatasetIterator):
         for shard in self._blocks.shards:
             iterator = iter(shard_rows(prepared, settings, documents, encoders, shard))
             if shard in self._blocks.states:
-                iterator.set_state(json.loads(self._blocks.states[shard]))
+                try:
+                    iterator.set_state(json.loads(self._blocks.states[shard]))
+                except (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError) as error:
+                    raise UserError(
+                        f"the position of shard {shard} is not one of this stream ({type(error).__name__}): go on from"
+                        " another checkpoint."
+                    ) from error
             iterators.append(iterator)
         return iterators
 

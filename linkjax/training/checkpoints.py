@@ -28,6 +28,7 @@ from orbax.checkpoint import v1 as ocp
 
 from linkjax.errors import UserError
 from linkjax.training import processes
+from linkjax.training.entries import readable
 from linkjax.training.keeping import Keep
 from linkjax.training.manifest import fault, rename_durably, saved, write_manifest
 from linkjax.training.run_files import MENDS, disk_error, writing
@@ -307,12 +308,11 @@ class Checkpoints:
         weights, rest = _parts(abstract)
         used = list(weights)[-1]
         arrays = {used: weights[used]} if weights_only else {**weights, "training": serialization.to_state_dict(rest)}
-        with self._context():
+        place = f"checkpoint {step} in {self.folder}"
+        with readable(place), self._context():
             held = ocp.checkpointables_metadata(self.folder / str(step)).metadata
             if differences := _differences(arrays, {name: held.get(name, {}) for name in arrays}):
-                raise UserError(
-                    f"checkpoint {step} in {self.folder} is not of this model or optimizer: {'; '.join(differences)}."
-                )
+                raise UserError(f"{place} is not of this model or optimizer: {'; '.join(differences)}.")
             loaded = ocp.load_checkpointables(self.folder / str(step), arrays | dict.fromkeys(_JSON_ENTRIES))
         state = None
         if not weights_only:
@@ -322,7 +322,7 @@ class Checkpoints:
     def read_run(self, step: int) -> dict[str, Any]:
         """The `run` entry alone: what is needed to build the model before its weights are loaded."""
         self._check(step)
-        with self._context():
+        with readable(f"checkpoint {step} in {self.folder}"), self._context():
             return ocp.load_checkpointables(self.folder / str(step), {"run": None})["run"]
 
     @contextlib.contextmanager

@@ -7,6 +7,7 @@ from linkjax import config as configs
 from linkjax.data.tokenizer import Tokenizer
 from linkjax.errors import UserError
 from linkjax.training.checkpoints import Checkpoints
+from linkjax.training.entries import check_run
 from linkjax.training.sharding import MeshSettings, make_mesh
 from linkjax.training.step import Trainer
 
@@ -38,7 +39,7 @@ def load(checkpoint: str, mesh: MeshSettings = MeshSettings()) -> Loaded:
     step = int(asked) if asked else checkpoints.newest()
     if step not in steps:
         raise UserError(f"'{run}' has no checkpoint of step {step}, only of {', '.join(map(str, steps))}.")
-    record = checkpoints.read_run(step)
+    record = check_run(checkpoints.read_run(step), f"checkpoint {step} of '{run}'")
     settings = configs.run_settings(configs.from_dict(record["config"]))
     trainer = Trainer.of(settings, make_mesh(mesh), record["vocabulary_size"], len(record["components"]))
     restored = checkpoints.restore(step, trainer.abstract, weights_only=True)
