@@ -61,37 +61,26 @@ def calls(tree):
 def test_nothing_of_ours_runs_data():
     sources = [path for room in ("linkjax", "tasks", "tools", "configs") for path in (ROOT / room).rglob("*.py")]
     assert len(sources) > 80
-    importing = set()
+    running = set()
     for path in sources:
         tree = ast.parse(path.read_text())
         for node in ast.walk(tree):
             if isinstance(node, ast.Import | ast.ImportFrom):
-                names = {alias.name.split(".")[0] for alias in node.names} | {
-                    (getattr(node, "module", "") or "").split(".")[0]
-                }
-                assert not names & {
-                    "pickle",
-                    "cPickle",
-                    "dill",
-                    "cloudpickle",
-                    "marshal",
-                    "shelve",
-                    "joblib",
-                    "yaml",
-                }, path
+                names = {alias.name for alias in node.names} | {getattr(node, "module", "") or ""}
+                running |= {(path.name, name) for name in names if name.split(".")[0] in RUNNING}
         for name, keywords in calls(tree):
             assert name not in ("eval", "exec", "compile", "os.system", "os.popen", "__import__"), f"{path}: {name}"
-            assert "yaml" not in name and not name.startswith("pickle."), f"{path}: {name}"
             pickled = keywords.get("allow_pickle")
             assert pickled is None or (isinstance(pickled, ast.Constant) and pickled.value is False), f"{path}: {name}"
             assert "shell" not in keywords, f"{path}: {name} by a shell"
             if name in ("importlib.import_module", "spec.loader.exec_module", "tarfile.open", "zipfile.ZipFile"):
-                importing.add((path.name, name))
-    # A config that is code, the task module of a config, and Grain's own worker.
-    assert importing == {
+                running.add((path.name, name))
+    # A config that is code, the task module of a config, and what processes of ours say to each other.
+    assert running == {
         ("config.py", "spec.loader.exec_module"),
         ("registered.py", "importlib.import_module"),
         ("worker.py", "importlib.import_module"),
+        ("worker.py", "pickle"),
     }
 
 
@@ -308,7 +297,17 @@ def test_deep_or_broken_json_is_a_sentence_wherever_it_is(tmp_path, content):
 
 
 @pytest.mark.parametrize(
-    "value", ["5", "[1]", '{"loss": 1}', '{"step": "2"}', '{"step": 2, "loss": {}}', '{"step": true}']
+    "value",
+    [
+        "5",
+        "[1]",
+        '{"loss": 1}',
+        '{"step": "2"}',
+        '{"step": 2, "loss": {}}',
+        '{"step": true}',
+        r'{"step": 2, "\ud800": 1}',
+        f'{{"step": 2, "loss": {"9" * 400}}}',
+    ],
 )
 def test_a_line_that_is_of_no_metrics_is_named(tmp_path, value):
     path = write(tmp_path / "metrics.jsonl", f'{{"step": 1, "loss": null}}\n{value}\n{{"step": 3}}\n')
@@ -400,38 +399,35 @@ LAUGHS = '<!ENTITY a0 "ha">' + "".join(f'<!ENTITY a{i} "{f"&a{i - 1};" * 10}">' 
 
 
 @pytest.mark.parametrize(
-    "content",
+    ("content", "says"),
     [
-        xml(LAUGHS, "<e><i>&a9;</i></e>"),
-        xml(f'<!ENTITY a "{"ha" * 10_000}">', f"<e><i>{'&a;' * 100_000}</i></e>"),
-        xml(f'<!ATTLIST b x CDATA "{"ha" * 10_000}">', f"<e><i>{'<b/>' * 100_000}</i></e>"),
-        xml("".join(f'<!ATTLIST b x{i} CDATA "haha">' for i in range(1000)), f"<e><i>{'<b/>' * 100_000}</i></e>"),
-        xml('<!ENTITY % p "<!ENTITY q 1>"> %p;', f"<e><i>{'<b>' * 100_000}</i></e>"),
-        xml("", "<e>" * 100_000),
-        xml("", f"<e><i>{'a' * (1 << 22)}</i></e>"),
+        (xml(LAUGHS, "<e><i>&a9;</i></e>"), "'a1' is of other entities"),
+        (
+            xml(f'<!ENTITY a "{"ha" * 10_000}">', f"<e><i>{'&a;' * 100_000}</i></e>"),
+            "'a' is of other",
+        ),
+        (xml(f'<!ATTLIST b x CDATA "{"ha" * 10_000}">', f"<e><i>{'<b/>' * 100_000}</i></e>"), "default value"),
+        (
+            xml("".join(f'<!ATTLIST b x{i} CDATA "haha">' for i in range(1000)), f"<e><i>{'<b/>' * 100_000}</i></e>"),
+            "one that is long, 'x16'",
+        ),
+        (xml('<!ENTITY % p "<!ENTITY q 1>"> %p;', f"<e><i>{'<b>' * 100_000}</i></e>"), "100 deep"),
+        (xml("", "<e>" * 100_000), "100 deep"),
+        (xml("", f"<e><i>{'a' * (1 << 22)}</i></e>"), "no end of an element in 1,048,576 bytes"),
     ],
     ids=["laughs", "long entity", "long default", "many defaults", "parameters", "deep", "long"],
 )
 @pytest.mark.parametrize("form", ["dix", "tei", "jmdict"])
-def test_xml_cannot_expand(tmp_path, content, form):
+def test_xml_cannot_expand(tmp_path, content, says, form):
     if form != "dix":
         content = content.replace("<e>", "<entry>").replace("</e>", "</entry>").replace("dictionary", "TEI")
     path = write(tmp_path / "a.xml", content)
     tracemalloc.start()
     try:
-        assert "malformed" in complaint(lambda: strict(path, form))
+        assert says in complaint(read_lexicon, path, ReadOptions(format=form))
         assert tracemalloc.get_traced_memory()[1] < 1 << 27
     finally:
         tracemalloc.stop()
-
-
-def strict(path, form):
-    """Either of both complaints has the file's name."""
-    try:
-        read_lexicon(path, ReadOptions(format=form))
-    except UserError as error:
-        assert "a.xml" in str(error)
-        raise UserError(f"{error} (malformed).") from error
 
 
 def test_external_entities_are_not_fetched(tmp_path):
@@ -449,7 +445,7 @@ def test_external_entities_are_not_fetched(tmp_path):
         " SELECT i FROM n) SELECT i, 2, 'x' FROM n",
         "DROP TABLE expr; CREATE TABLE expr (id, langvar, txt GENERATED ALWAYS AS (hex(zeroblob(500000000))))",
         "DROP TABLE expr; CREATE VIRTUAL TABLE expr USING fts5(id, langvar, txt)",
-        "UPDATE expr SET txt = zeroblob(3000000)",
+        "UPDATE expr SET txt = printf('%.*c', 3000000, 'x')",
     ],
 )
 def test_a_database_only_gives_its_rows(tmp_path, trick):
@@ -460,7 +456,8 @@ def test_a_database_only_gives_its_rows(tmp_path, trick):
         database.executescript(trick)
     database.close()
     before = path.read_bytes()
-    assert "a.sqlite" in complaint(read_lexicon, path, options)
+    said = complaint(read_lexicon, path, options)
+    assert "too big" in said if "printf" in trick else "tables langvar, expr and denotationx" in said
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["a.sqlite"]
 

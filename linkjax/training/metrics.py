@@ -119,8 +119,9 @@ def _parsed(text: bytes) -> dict[str, Any] | None:
 
 def _numbers(record: dict[str, Any]) -> bool:
     return all(
-        value is None or isinstance(value, float) or (isinstance(value, int) and abs(value) < 2**63)
-        for value in record.values()
+        name.isprintable()  # half of a surrogate pair is not, and cannot be written
+        and (value is None or isinstance(value, float) or (isinstance(value, int) and abs(value) < 2**63))
+        for name, value in record.items()
     )
 
 
