@@ -269,6 +269,17 @@ def test_a_manifest_is_what_it_should_be(toy_folder, tmp_path, edit, says):
         read_manifest(edited(toy_folder, tmp_path, edit))
 
 
+def test_statistics_are_of_the_lexicon(toy_folder, tmp_path):
+    folder = edited(toy_folder, tmp_path, lambda manifest: None)
+    prepared = Prepared(folder)
+    language = prepared.languages[1]
+    lines = (folder / f"statistics/{language}.tsv").read_text().splitlines(keepends=True)
+    (folder / "statistics").unlink()
+    (folder / "statistics").mkdir()
+    write(folder / f"statistics/{language}.tsv", "".join(lines[1:]))
+    assert "lacks 1 words" in complaint(lambda: prepared.statistics)
+
+
 def test_the_manifest_of_a_whole_folder_is(toy_folder):
     assert read_manifest(toy_folder) == json.loads((toy_folder / "manifest.json").read_text())
 

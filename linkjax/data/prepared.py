@@ -92,8 +92,13 @@ class Prepared:
     @functools.cached_property
     def statistics(self) -> dict[str, dict[str, WordStatistics]]:
         """By target language, of each lexicon's sources."""
-        languages = self.manifest["lexicons"]
-        return {language: read_statistics(self.folder / f"statistics/{language}.tsv") for language in languages}
+        found = {}
+        for language, lexicon in self.lexicons.items():
+            path = self.folder / f"statistics/{language}.tsv"
+            found[language] = read_statistics(path)
+            if missing := lexicon.entries.keys() - found[language].keys():
+                raise UserError(f"{path} lacks {len(missing):,} words, '{min(missing)}': prepare the folder again.")
+        return found
 
     @property
     def lexicon_hashes(self) -> dict[str, str]:
