@@ -6,10 +6,10 @@ import gzip
 import hashlib
 import io
 import json
-import logging
 import lzma
 import pathlib
 import stat
+import sys
 import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -43,7 +43,7 @@ def retried(work: Callable[[], Any], waits: Sequence[float] = (1, 2, 4)) -> Any:
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError):
             raise
         except OSError as error:
-            logging.warning("%s: trying again in %g s", error, wait)
+            print(f"warning: {error}: trying again in {wait:g} s", file=sys.stderr)
             time.sleep(wait)
     return work()
 

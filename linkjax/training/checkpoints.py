@@ -85,6 +85,8 @@ class Checkpoints:
         self._under_way: futures.Future[None] | None = None
         self._failures = 0
         self._next_try = float("inf")
+        # Orbax's threads would print the stack trace of an error that is raised as well.
+        logging.getLogger("absl").setLevel(logging.CRITICAL)
 
     def steps(self) -> list[int]:
         """Steps that have a folder, whole or not, oldest first."""
@@ -106,7 +108,8 @@ class Checkpoints:
         if self._under_way:
             self._settle()
         step = int(what.state["step"])
-        processes.on_first(self._clear)
+        with writing(self.folder):  # Orbax hangs where it cannot make its folder
+            processes.on_first(self._make_way)
         folder = self.folder / _WRITING / str(step)
         weights, rest = _parts(what.state)
         entries = {**weights, "training": serialization.to_state_dict(rest), "data": what.data, "run": what.run}
@@ -195,17 +198,18 @@ class Checkpoints:
         wait = _WAITS[self._failures]
         self._failures += 1
         self._next_try = time.monotonic() + wait
-        logging.warning("%s (%s): trying again in %g s", cannot, reason, wait)
+        processes.say(f"warning: {cannot} ({reason}): trying again in {wait:g} s")
 
     def _writing_step(self) -> str:
-        return ", ".join(path.name for path in (self.folder / _WRITING).glob("[0-9]*")) or "?"
+        return ", ".join(path.name.partition(".")[0] for path in (self.folder / _WRITING).glob("[0-9]*")) or "?"
 
-    def _clear(self) -> None:
+    def _make_way(self) -> None:
         """Removes what a process left that was killed, or failed, while it wrote here."""
-        writing = self.folder / _WRITING
-        for left in writing.glob("*"):
+        place = self.folder / _WRITING
+        place.mkdir(parents=True, exist_ok=True)
+        for left in place.glob("*"):
             if not left.name.startswith("old-") and not self._failures:
-                logging.warning("removing the unfinished checkpoint of step %s", left.name.partition(".")[0])
+                processes.say(f"removing the unfinished checkpoint of step {left.name.partition('.')[0]}")
             shutil.rmtree(left, ignore_errors=True)
 
     ### Reading
@@ -235,7 +239,7 @@ class Checkpoints:
             for bad_step, bad_fault in broken.items():
                 renamed = self.folder / f"{bad_step}.broken-{time.strftime('%Y%m%d-%H%M%S')}"
                 (self.folder / str(bad_step)).rename(renamed)
-                logging.warning("checkpoint %s is broken (%s); renamed to %s", bad_step, bad_fault, renamed.name)
+                processes.say(f"warning: checkpoint {bad_step} is broken ({bad_fault}); renamed to {renamed.name}")
             return step
         faults = [f"{step}: {found}" for step, found in broken.items()]
         faults += [f"{path.name}: set aside as broken" for path in sorted(self.folder.glob("*.broken-*"))]
@@ -274,7 +278,7 @@ class Checkpoints:
         for step in steps[chosen + 1 :]:
             renamed = f"{step}.rewound-{time.strftime('%Y%m%d-%H%M%S')}"
             (self.folder / str(step)).rename(self.folder / renamed)
-            logging.warning("checkpoint %s is renamed to %s", step, renamed)
+            processes.say(f"checkpoint {step} is renamed to {renamed}")
         return steps[chosen] if steps else 0
 
     def newest(self) -> int:
