@@ -13,7 +13,8 @@ from linkjax import config as configs
 from linkjax import workdir as folders
 from linkjax.data.pipeline import Stream, counters
 from linkjax.data.prepared import Prepared, write_jsonl
-from linkjax.errors import Interrupted
+from linkjax.data.worker import dump_stacks
+from linkjax.errors import Interrupted, UserError
 from linkjax.evaluation.suite import Suite
 from linkjax.report import Progress
 from linkjax.training.checkpoints import Checkpoints, ToSave
@@ -91,7 +92,7 @@ class Loop:
         self._open_logs()
         self._trace = Trace(settings.profile if first() else "", workdir / "profile")
         name = "" if first() else f"process-{jax.process_index()}"
-        self._watchdog = Watchdog(settings.hang_minutes, workdir, name=name).start()
+        self._watchdog = Watchdog(settings.hang_minutes, workdir, also=dump_stacks, name=name).start()
         self._mark = time.perf_counter()
 
     def close(self) -> None:
@@ -171,6 +172,12 @@ class Loop:
             with writing(self._workdir / "items.jsonl"):
                 write_jsonl(items, self._workdir / "items.jsonl")
         metrics |= counters(self._positions(), self._prepared.components)
+        damaged = sum(value for name, value in metrics.items() if name.startswith("damaged/"))
+        if damaged > self._settings.most_damaged:  # each process has kept to it for what it reads
+            raise UserError(
+                f"{damaged} documents of {self._prepared.folder} are damaged, more than most_damaged"
+                f" {self._settings.most_damaged}: copy or prepare the folder again."
+            )
         self._checkpoints.keep.check_metric(metrics)
         return metrics
 
@@ -248,10 +255,12 @@ class Loop:
         return [row for index in sorted(parts) for row in parts[index]]
 
     def _depart(self) -> None:
-        gather(None)  # or one that is still writing would be taken along by one that has left
-        self._note("interrupted", self.step, by=self._interruptions.asked)
+        """Leaves together with the others: one that is still writing would be taken along by one that has left."""
+        heard = gather([self._interruptions.asked, self._interruptions.code])
+        by, code = next(signal for signal in heard if signal[0])
+        self._note("interrupted", self.step, by=by)
         said = f"stopped at step {self.step} of {self._settings.steps}: the same command goes on from there."
-        raise Interrupted(said if first() else "", self._interruptions.code)
+        raise Interrupted(said if first() else "", code)
 
 
 def _readable(metrics: dict[str, Any], prepared: Prepared) -> dict[str, float]:

@@ -1,5 +1,9 @@
+import dataclasses
+import errno
 import json
+import os
 import shutil
+import time
 
 import jax
 import numpy as np
@@ -8,6 +12,7 @@ import pytest
 from linkjax.errors import UserError
 from linkjax.model.decoder import ModelSettings
 from linkjax.training.checkpoints import Checkpoints, ToSave
+from linkjax.training.keeping import Keep
 from linkjax.training.manifest import MANIFEST
 from linkjax.training.optimizer import OptimizerSettings
 from linkjax.training.sharding import MeshSettings, make_mesh
@@ -115,6 +120,145 @@ def test_any_damage_to_any_file_is_found_and_the_one_before_is_used(saved, capsy
     assert names[0] in capsys.readouterr().err
     assert checkpoints.steps() == [1]
     assert len(list(checkpoints.folder.glob("2.broken-*"))) == 1
+
+
+DAMAGE = {
+    "gone": lambda path, whole: path.unlink(),
+    "cut": lambda path, whole: path.write_bytes(whole[: len(whole) // 2]),
+    "flipped": lambda path, whole: path.write_bytes(
+        whole[: len(whole) // 3] + bytes([whole[len(whole) // 3] ^ 4]) + whole[len(whole) // 3 + 1 :]
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_from_any_damaged_checkpoint_the_one_before_is_restored_or_the_file_is_named(saved, damage, capsys):
+    """Each file of the newest in turn: never wrong weights, never a start from nothing, never a stack trace."""
+    checkpoints, states = saved
+    newest, abstract = checkpoints.folder / "2", make().abstract
+    for name in files_of(newest):
+        whole = (newest / name).read_bytes()
+        if damage != "gone" and not whole:
+            continue
+        shutil.copytree(newest, copy := newest.with_name("copy"))
+        DAMAGE[damage](newest / name, whole)
+        restored = checkpoints.restore_newest(abstract)
+        if restored.step == 2:  # the manifest has spaces, in which a flip may change nothing
+            assert name == MANIFEST
+            equal(states[2], restored.state)
+        else:
+            equal(states[1], restored.state)
+            named = "" if name == MANIFEST else f"{name} is"  # a hash that is flipped there names its file
+            assert f"checkpoint 2 is broken ({named}" in capsys.readouterr().err
+            [aside] = checkpoints.folder.glob("2.broken-*")
+            shutil.rmtree(aside)
+        shutil.rmtree(newest, ignore_errors=True)
+        copy.rename(newest)
+
+
+def test_weights_that_are_missing_or_of_another_shape_are_named(saved):
+    checkpoints, _ = saved
+    trainer = make()
+    other = dataclasses.replace(trainer, model=dataclasses.replace(trainer.model, hidden=48, tied_embeddings=False))
+    with pytest.raises(UserError) as error:
+        checkpoints.restore_newest(other.abstract)
+    assert "checkpoint 2 in" in str(error.value)
+    assert "missing: params/" in str(error.value)
+    assert "params/blocks/down_FxD is float32[2, 32, 16] there and float32[2, 48, 16] here" in str(error.value)
+    averaging = dataclasses.replace(trainer, optimizer=OptimizerSettings(average_decay=0.5))
+    with pytest.raises(UserError, match="missing: average/"):
+        checkpoints.restore(2, averaging.abstract)
+    assert checkpoints.steps() == [1, 2]
+
+
+def rows_of(seed):
+    random = np.random.default_rng(seed)
+    tokens_BxL, targets_BxL = random.integers(2, 100, (2, 16, 32), np.int32)
+    return {
+        "tokens_BxL": tokens_BxL, "targets_BxL": targets_BxL, "loss_weights_BxL": np.ones((16, 32), np.float32),
+        "segments_BxL": np.ones((16, 32), np.int32), "positions_BxL": np.tile(np.arange(32, dtype=np.int32), (16, 1)),
+        "swapped_BxL": np.zeros((16, 32), np.uint8), "component_B": np.zeros(16, np.int32),
+    }  # fmt: skip
+
+
+def steps_from(trainer, state, first, last):
+    losses = []
+    for step in range(first, last):
+        state, metrics = trainer.update(state, trainer.place(rows_of(step)))
+        losses.append(float(metrics["loss"]))
+    return state, losses
+
+
+def test_saved_on_eight_devices_it_goes_on_on_other_meshes_and_on_fewer(tmp_path):
+    """The losses that follow are those of the run that was not interrupted."""
+    (tmp_path / "tokenizer.model").write_bytes(b"pieces")
+    first = make(8, data=2, fsdp=2, tensor=2)
+    state, _ = steps_from(first, first.initialise(0), 0, 3)
+    checkpoints = Checkpoints(tmp_path / "checkpoints")
+    checkpoints.save_now(ToSave(state, DATA, RUN, tmp_path / "tokenizer.model"))
+    _, expected = steps_from(first, state, 3, 6)
+    assert expected[0] != expected[1]
+    meshes = [(8, {"fsdp": 8, "data": 1}), (4, {"fsdp": 2, "tensor": 2, "data": 1}), (1, {})]
+    for devices, mesh in meshes:
+        trainer = make(devices, **mesh)
+        restored = checkpoints.restore_newest(trainer.abstract)
+        _, losses = steps_from(trainer, restored.state, 3, 6)
+        np.testing.assert_allclose(losses, expected, rtol=1e-5, err_msg=str(mesh))
+
+
+def test_a_save_under_way_does_not_see_the_steps_that_follow(tmp_path):
+    """The buffers that it copied from are given to the next step at once."""
+    (tmp_path / "tokenizer.model").write_bytes(b"pieces")
+    trainer = make()
+    state, _ = steps_from(trainer, trainer.initialise(0), 0, 1)
+    checkpoints = Checkpoints(tmp_path / "checkpoints", Keep(newest=5))
+    held = {}
+    for step in range(1, 5):
+        held[step] = jax.tree.map(np.array, jax.device_get(state))
+        checkpoints.save(ToSave(state, DATA, RUN, tmp_path / "tokenizer.model", {"score": step}))
+        state, _ = steps_from(trainer, state, step, step + 1)
+    checkpoints.close()
+    assert checkpoints.steps() == [1, 2, 3, 4]
+    for step, expected in held.items():
+        equal(expected, checkpoints.restore(step, trainer.abstract).state)
+
+
+def test_what_a_killed_process_left_half_written_is_removed_with_a_word(saved, tmp_path, capsys):
+    checkpoints, _ = saved
+    left = checkpoints.folder / "writing/7.orbax-checkpoint-tmp"
+    left.mkdir(parents=True)
+    (left / "part").write_bytes(b"x")
+    assert checkpoints.steps() == [1, 2]
+    state = make().initialise(0)
+    state["step"] = state["step"] + 3
+    checkpoints.save_now(ToSave(state, DATA, RUN, tmp_path / "tokenizer.model"))
+    assert "removing the unfinished checkpoint of step 7" in capsys.readouterr().err
+    assert checkpoints.steps() == [2, 3]
+    assert not (checkpoints.folder / "writing").exists()
+
+
+def test_a_store_that_does_not_answer_breaks_no_checkpoint(saved, monkeypatch):
+    """Files that cannot be read now are not damaged files: nothing is renamed."""
+    checkpoints, _ = saved
+
+    def fail(path):
+        raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+
+    monkeypatch.setattr("linkjax.training.manifest.fingerprint", fail)
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    with pytest.raises(UserError, match=r"checkpoint 2 cannot be read now .*: try again when the store answers"):
+        checkpoints.restore_newest(make().abstract)
+    assert checkpoints.steps() == [1, 2]
+
+
+def test_a_manifest_that_leads_out_of_the_checkpoint_is_not_followed(saved):
+    checkpoints, _ = saved
+    path = checkpoints.folder / "2" / MANIFEST
+    manifest = json.loads(path.read_text())
+    for name in ("../1/tokenizer.model", "/etc/hostname"):
+        path.write_text(json.dumps(manifest | {"files": {name: {"bytes": 1, "sha256": ""}}}))
+        with pytest.raises(UserError, match="no name within it"):
+            checkpoints.restore(2, make().abstract)
 
 
 def test_a_checkpoint_without_its_manifest_is_never_used(saved):

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pathlib
+import signal
 import socket
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from linkjax.data.pipeline import Stream
 from linkjax.errors import UserError
 from linkjax.train import train
 from linkjax.training import processes, sharding
+from linkjax.training.checkpoints import Checkpoints
 from linkjax.training.metrics import read_metrics
 from tests.global_batches import BATCHES, SETTINGS, digest, make_trainer
 
@@ -130,17 +132,27 @@ def numbers(record):
 
 
 def test_killed_and_resumed_on_two_one_and_four_processes_it_is_the_same_run(tmp_path, toy_folder, whole_run):
+    """Two that are asked to leave, of which one hears of it; one that is killed; four to the end."""
     workdir = tmp_path / "run"
-    for count, until in [(2, 6), (1, 14)]:
-        with together(tmp_path, count, verb("train"), *arguments(toy_folder, workdir)) as started:
+    by_minutes = arguments(toy_folder, workdir, checkpoint_every=1000, checkpoint_minutes=1e-6)
+    for count, until, given in [(2, 6, by_minutes), (1, 14, arguments(toy_folder, workdir))]:
+        with together(tmp_path, count, verb("train"), *given) as started:
             deadline = time.time() + 120
             while len(read_metrics(workdir)) < until and time.time() < deadline:
                 assert all(process.poll() is None for process, _ in started), started[0][1].read_text()
                 time.sleep(0.01)
+            if count == 2:
+                started[1][0].send_signal(signal.SIGTERM)
+                said = finish(started, code=75)
+                left = len(read_metrics(workdir))
+                assert f"stopped at step {left} of 24" in said[0]
+                checkpoints = Checkpoints(workdir / "checkpoints").steps()
+                assert checkpoints[-1] == left
+                assert len(checkpoints) == 2  # the other by the minutes
         assert until <= len(read_metrics(workdir)) < SIZES["steps"]
     with together(tmp_path, 4, verb("train"), *arguments(toy_folder, workdir)) as started:
         said = finish(started)
-    assert "going on from step 12 of 24" in said[0] or "going on from step 16 of 24" in said[0]
+    assert left <= int(said[0].partition("going on from step ")[2].partition(" of 24")[0]) <= 16
     assert "fact_accuracy" in said[0]
     assert not any("fact_accuracy" in text or "going on" in text for text in said[1:])
     whole, summary = whole_run
