@@ -22,7 +22,7 @@ from linkjax.training.entries import check_data, check_run
 from linkjax.training.guard import HISTORY, Events, Guard
 from linkjax.training.interruptions import Interruptions
 from linkjax.training.keeping import Keep, SavingClock
-from linkjax.training.metrics import MetricsLog, read_metrics
+from linkjax.training.metrics import MetricsLog, finite, read_metrics
 from linkjax.training.processes import Agreed, first, gather, on_first, say
 from linkjax.training.run_files import writing
 from linkjax.training.sharding import row_block
@@ -196,7 +196,7 @@ class Loop:
         places = self._settings.batch_size * self._settings.sequence_length
         metrics |= self._speed.measured(metrics.pop("tokens"), places, seconds, waited)
         if measured is None:
-            self._unlogged = metrics
+            self._unlogged = {name: finite(value) for name, value in metrics.items()}
         else:
             self._write(metrics | measured)
         return True

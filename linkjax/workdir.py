@@ -29,6 +29,7 @@ from linkjax import __version__
 from linkjax import config as configs
 from linkjax.data.prepared import Prepared
 from linkjax.errors import Interrupted, UserError
+from linkjax.files import read_json
 from linkjax.lock import locked
 from linkjax.training.interruptions import PREEMPTED
 from linkjax.training.metrics import mean_of_last, read_metrics
@@ -39,6 +40,7 @@ CONFIG, SUMMARY, LOCK = "config.json", "summary.json", ".lock"
 _MAY_CHANGE = ("workers", "keep_checkpoints", "keep_every", "keep_best", "checkpoint_every", "checkpoint_minutes",
                "data", "mesh", "microbatches", "loss_chunks", "model.attention", "model.remat", "profile",
                "compilation_cache", "guard", "hang_minutes", "most_damaged")  # fmt: skip
+_SUMMARY_BYTES = 64 * 2**20
 _RECENT_STEPS = 50  # that the losses of summary.json are the mean of
 
 
@@ -76,11 +78,9 @@ def finished(workdir: pathlib.Path) -> dict[str, Any] | None:
     path = workdir / SUMMARY
     if not path.exists():
         return None
+    summary = read_json(path, _SUMMARY_BYTES)
     print(f"{workdir} holds a finished run:")
-    try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read ({error}): remove it, and the same command writes it again.") from error
+    return summary
 
 
 def write_config(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:

@@ -49,7 +49,7 @@ class MetricsLog:
 
     def write(self, step: int, metrics: Record) -> None:
         """Adds a step; values that are not finite become null."""
-        record = {"step": step, **{name: _finite(value) for name, value in metrics.items()}}
+        record = {"step": step, **{name: finite(value) for name, value in metrics.items()}}
         line = memoryview(json.dumps(record).encode() + b"\n")
         with writing(self._path):
             if not os.path.samestat(os.stat(self._path), os.fstat(self._file.fileno())):
@@ -201,5 +201,5 @@ def _warn(text: str) -> None:
     print(f"warning: {text}", file=sys.stderr, flush=True)
 
 
-def _finite(value: float | int | None) -> float | int | None:
+def finite(value: float | int | None) -> float | int | None:
     return None if isinstance(value, float) and not math.isfinite(value) else value
