@@ -11,8 +11,9 @@ import ml_collections
 
 from linkjax import config as configs
 from linkjax import workdir as folders
+from linkjax.data.jsonl import write_jsonl
 from linkjax.data.pipeline import Stream, counters
-from linkjax.data.prepared import Prepared, write_jsonl
+from linkjax.data.prepared import Prepared
 from linkjax.data.worker import dump_stacks
 from linkjax.errors import Interrupted, UserError
 from linkjax.evaluation.suite import Suite

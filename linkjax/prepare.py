@@ -11,6 +11,10 @@ on a file system that all workers see.
     python -m linkjax.prepare export --config=configs/base.py --config.data=prepared/toy --out=swapped
 
 writes the text of a prepared folder with its words swapped, for any other trainer.
+
+    python -m linkjax.prepare evaluations --tasks=xcopa_sw,arc_easy --evaluation_data=benchmarks --out=items
+
+writes evaluation items alone, for runs that are trained already (docs/evaluation.md).
 """
 
 import json
@@ -27,6 +31,8 @@ from linkjax import __version__
 from linkjax import config as configs
 from linkjax.data import prepared
 from linkjax.data.cutting import at_least
+from linkjax.data.items import write_evaluations, write_items
+from linkjax.data.jsonl import write_jsonl
 from linkjax.data.manifest import FORMAT, MANIFEST
 from linkjax.data.tokenizer import Tokenizer, train_tokenizer
 from linkjax.errors import UserError
@@ -92,11 +98,12 @@ def _fill(config: ml_collections.ConfigDict, job: Job, registered: Registered, r
     lexicons = _lexicons(settings, substitutions)
     for language, lexicon in lexicons.items():
         write_lexicon(lexicon, folder / f"lexicons/{language}.tsv")
+    evaluations = _evaluations(folder, registered)  # first: what is wrong with their files is told at once
     ### Documents
     corpora = read_corpora(config, job, runner, registered.tasks)
     for name, corpus in corpora.items():
         records = (one._asdict() for one in corpus.heldout)
-        prepared.write_jsonl(records, folder / "heldout" / f"{name}.jsonl")
+        write_jsonl(records, folder / "heldout" / f"{name}.jsonl")
     ### Tokenizer and counts
     tokenizer = _tokenizer(job, settings, corpora, lexicons, swapped)
     counts = _count(job, runner, corpora, lexicons, swapped, languages)
@@ -142,7 +149,7 @@ def _fill(config: ml_collections.ConfigDict, job: Job, registered: Registered, r
         "settings": configs.decisive_for_data(config),
         "mixture": settings.mixture,
         "components": components,
-        "evaluations": _evaluations(folder, registered),
+        "evaluations": evaluations,
         "vocabulary_size": len(tokenizer),
         "lexicons": {
             language: {"entries": len(lexicon), "sha256": lexicon.fingerprint, "cleaning": lexicon.cleaning}
@@ -164,8 +171,8 @@ def _evaluations(folder: pathlib.Path, registered: Registered) -> list[dict[str,
     scores = []
     for task in registered.evaluations:
         about = seqio_side.ranking_of(task)
-        count = prepared.write_jsonl(seqio_side.ranking_items(task), folder / "evaluation" / f"{task.name}.jsonl")
-        scores.append({"name": task.name, "metric": about.metric, "chance": about.chance, "items": count})
+        items = seqio_side.ranking_items(task)
+        scores.append(write_items(folder, task.name, about.metric, about.chance, items))
     return scores
 
 
@@ -315,6 +322,28 @@ def run_export(config: ml_collections.ConfigDict, out: str, format: str, pass_in
     print(f"written to {folder}")
 
 
+def run_evaluations(tasks: str, evaluation_data: str, out: str) -> None:
+    """Writes the items of benchmarks into the folder `out`: whole, or not at all."""
+    from tasks import benchmarks
+
+    names = list(dict.fromkeys(filter(None, map(str.strip, tasks.split(",")))))
+    if not names:
+        raise UserError("--tasks is missing: name benchmarks, e.g. --tasks=xcopa_sw,arc_easy (docs/evaluation.md).")
+    folder = _named(out)
+    if folder.exists():
+        raise UserError(f"{folder} exists already: remove it or choose another --out.")
+    with whole_or_not_at_all(folder) as partial:
+        (partial / FOLDER / "evaluation").mkdir()
+        evaluations = []
+        for name in names:
+            items = benchmarks.items(name, evaluation_data)
+            evaluations.append(write_items(partial / FOLDER, name, benchmarks.metric(name), None, items))
+        write_evaluations(partial / FOLDER, evaluations)
+    for about in evaluations:
+        print(f"{about['name']}: {about['items']:,} items, chance {100 * about['chance']:.1f} %")
+    print(f"written to {folder}")
+
+
 def _named(out: str) -> pathlib.Path:
     if not out:
         raise UserError("--out is missing: name the folder to write.")
@@ -328,8 +357,21 @@ _EXPORT = """Writes the text of a prepared folder with its words swapped, for an
 OUT/COMPONENT.jsonl has a line per document: id, text, and its swaps (start, end, original); Parquet the same;
 text has one document a line. OUT/counts.json says what was swapped and by which settings."""
 
+_EVALUATIONS = """Writes evaluation items from the files of benchmarks, for runs that are trained already.
+
+    python -m linkjax.prepare evaluations --tasks=xcopa_sw,arc_easy --evaluation_data=benchmarks --out=items
+
+docs/evaluation.md lists the tasks, and says which files belong where."""
+
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["export"]:
+    if sys.argv[1:2] == ["evaluations"]:
+        options = {
+            "tasks": ("", "benchmarks, separated by commas, e.g. xcopa_sw,arc_easy"),
+            "evaluation_data": ("", "folder of the benchmarks' files"),
+            "out": ("", "folder to write; must not exist"),
+        }
+        configs.main_without_config(run_evaluations, _EVALUATIONS, options, [sys.argv[0], *sys.argv[2:]])
+    elif sys.argv[1:2] == ["export"]:
         options = {
             "out": ("", "folder to write; must not exist"),
             "format": ("jsonl", "jsonl, parquet or text"),

@@ -19,7 +19,7 @@ import ml_collections
 import numpy as np
 
 from linkjax import config as configs
-from linkjax.data.prepared import read_jsonl
+from linkjax.data.jsonl import read_jsonl
 from linkjax.errors import UserError
 from linkjax.training.metrics import read_metrics
 

@@ -42,7 +42,7 @@ def file_parts(path: pathlib.Path, document: str, column: str) -> list[Part]:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Lines:
+class Lines:
     """The lines of a file that begin at the bytes `start` to `end`; 0 = to the end of the file."""
 
     path: pathlib.Path
@@ -98,19 +98,19 @@ def _seek_line(file: BinaryIO, start: int, end: int) -> int:
     return position
 
 
-def _line_ranges(path: pathlib.Path) -> list[_Lines]:
+def _line_ranges(path: pathlib.Path) -> list[Lines]:
     try:
         size = 0 if is_compressed(path) else path.stat().st_size
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from error
     count = -(-size // _PART_BYTES)
     if count < 2:
-        return [_Lines(path)]
+        return [Lines(path)]
     ends = [size * index // count for index in range(count + 1)]
-    return [_Lines(path, start, end) for start, end in itertools.pairwise(ends)]
+    return [Lines(path, start, end) for start, end in itertools.pairwise(ends)]
 
 
-def _line_texts(lines: _Lines) -> Iterator[str]:
+def _line_texts(lines: Lines) -> Iterator[str]:
     for _, line in lines:
         yield line
 
@@ -120,16 +120,22 @@ def _whole(path: pathlib.Path) -> Iterator[str]:
     yield read_text(path, _DOCUMENT_CHARACTERS, mend)
 
 
-def _json_texts(lines: _Lines, column: str) -> Iterator[str]:
+def json_object(line: str, lines: Lines, number: int) -> dict[str, Any]:
+    """What a line of JSON lines holds."""
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        what = f"{error.msg} at character {error.colno}" if isinstance(error, json.JSONDecodeError) else error
+        raise UserError(f"{lines.place(number)} is not JSON ({what}): write one object a line.") from error
+    if not isinstance(record, dict):
+        kind = type(record).__name__
+        raise UserError(f"{lines.place(number)} is a JSON {kind}, no object: write one object a line.")
+    return record
+
+
+def _json_texts(lines: Lines, column: str) -> Iterator[str]:
     for number, line in lines:
-        try:
-            record = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            what = f"{error.msg} at character {error.colno}" if isinstance(error, json.JSONDecodeError) else error
-            raise UserError(f"{lines.place(number)} is not JSON ({what}): write one object a line.") from error
-        if not isinstance(record, dict):
-            kind = type(record).__name__
-            raise UserError(f"{lines.place(number)} is a JSON {kind}, no object: write one object a line.")
+        record = json_object(line, lines, number)
         if column not in record:
             raise no_column(lines.place(number), column, list(record))
         text = record[column]
@@ -148,7 +154,7 @@ def _parquet_parts(path: pathlib.Path, column: str) -> list[Part]:
     """Runs of row groups."""
     runs: list[list[int]] = []
     size = _PART_BYTES
-    with _parquet(path) as reading:
+    with parquet(path) as reading:
         for group in range(reading.file.num_row_groups):
             if size >= _PART_BYTES:
                 runs.append([])
@@ -164,7 +170,7 @@ def _parquet_parts(path: pathlib.Path, column: str) -> list[Part]:
 
 def _parquet_texts(path: pathlib.Path, column: str, groups: Sequence[int]) -> Iterator[str]:
     """Reads the one column, about a megabyte at a time."""
-    with _parquet(path) as reading:
+    with parquet(path) as reading:
         file = reading.file
         if column not in file.schema_arrow.names:
             raise no_column(str(path), column, file.schema_arrow.names)
@@ -182,7 +188,7 @@ def _parquet_texts(path: pathlib.Path, column: str, groups: Sequence[int]) -> It
 
 
 @contextlib.contextmanager
-def _parquet(path: pathlib.Path) -> Iterator[types.SimpleNamespace]:
+def parquet(path: pathlib.Path) -> Iterator[types.SimpleNamespace]:
     """An open Parquet `file`; an error names the `row` that was reached."""
     if path.suffix != ".parquet":
         raise UserError(f"{path} is a compressed Parquet file, which cannot be read in pieces: decompress it.")

@@ -273,7 +273,7 @@ class World:
                 # The value as a mark: what precedes it is the prompt, it and what follows the choice.
                 prompt, _, ending = self._say(fact, template, language, mark="\0").partition(" \0")
                 yield {
-                    "id": f"{fact.subject}-{fact.relation}-{template}",
+                    "id": f"{language}-{fact.subject}-{fact.relation}-{template}",
                     "prompt": prompt,
                     "choices": [f" {self._word(option, language)}{ending}" for option in options],
                     "answer": options.index(fact.value),

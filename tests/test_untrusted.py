@@ -16,8 +16,9 @@ import pytest
 
 from linkjax import config as configs
 from linkjax import files
+from linkjax.data.jsonl import read_jsonl
 from linkjax.data.manifest import read_manifest
-from linkjax.data.prepared import Prepared, read_jsonl, read_statistics
+from linkjax.data.prepared import Prepared, read_statistics
 from linkjax.errors import UserError
 from linkjax.lexicon import ReadOptions, read_lexicon
 from linkjax.substitution.word_lists import read_word_list

@@ -47,6 +47,23 @@ def read_manifest(folder: pathlib.Path) -> dict[str, Any]:
     return manifest
 
 
+def read_evaluations(path: pathlib.Path) -> dict[str, Any]:
+    """The evaluation tasks and their files' hashes, of a folder that has nothing else.
+
+    Raises:
+      UserError: there are none, or the file is broken.
+    """
+    try:
+        content = read_json(path, _MOST_BYTES)
+    except UserError as error:
+        raise UserError(f"{path.parent} is not a folder of evaluation items: {error}") from error
+    if wrong := _wrong(content, {key: _FORM[key] for key in ("evaluations", "files")}):
+        raise UserError(f"{path} is damaged ({wrong:.200}): copy or prepare the folder again.")
+    for task in content["evaluations"]:
+        inside(path.parent, task["name"])
+    return content
+
+
 def _used(manifest: dict[str, Any]) -> list[str]:
     """The files that are read for what the manifest says."""
     used = ["tokenizer.model"]

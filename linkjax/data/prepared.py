@@ -15,21 +15,23 @@ import functools
 import hashlib
 import json
 import pathlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from linkjax.data.damage import Damage
 from linkjax.data.documents import Document, Documents
+from linkjax.data.items import read_items
+from linkjax.data.jsonl import is_text, read_jsonl
 from linkjax.data.manifest import read_manifest
 from linkjax.data.tokenizer import Tokenizer
 from linkjax.errors import UserError
-from linkjax.files import fingerprint, open_bytes, parse_json
+from linkjax.files import fingerprint, open_bytes
 from linkjax.lexicon import Lexicon, WordStatistics, read_lexicon
 from linkjax.substitution import LinkSettings
 
-SETTINGS = ("task_module", "mixture", "evaluations", "lexicon", "tokenizer")  # of a run, that decide the contents
+# Settings of a run that decide the contents.
+SETTINGS = ("task_module", "mixture", "evaluations", "evaluation_data", "lexicon", "tokenizer")
 WORD_LISTS = ("exclude", "domain_words")  # settings of the intervention that name a list
 _STATISTICS_BYTES = 1 << 20  # of a line
-_LINE_BYTES = 1 << 30  # a held-out document may be a large file
 
 
 class Prepared:
@@ -130,57 +132,14 @@ class Prepared:
         path = self.folder / "heldout" / f"{component['name']}.jsonl"
         records = read_jsonl(path)
         for number, record in enumerate(records, start=1):
-            known = isinstance(record.get("id"), int) and 0 <= record["id"] < 2**64 and _is_text(record.get("text"))
+            known = isinstance(record.get("id"), int) and 0 <= record["id"] < 2**64 and is_text(record.get("text"))
             if not known:
                 raise UserError(f"{path}, line {number} is no document with id and text: prepare the folder again.")
         return [Document(record["id"], record["text"]) for record in records]
 
     def items(self, evaluation: str) -> list[dict]:
         """Raises UserError where the file is not of items to rank."""
-        path = self.folder / "evaluation" / f"{evaluation}.jsonl"
-        items = read_jsonl(path)
-        for number, item in enumerate(items, start=1):
-            choices, answer = item.get("choices"), item.get("answer")
-            known = isinstance(choices, list) and len(choices) > 1 and all(map(_is_text, choices))
-            known = known and all(_is_text(item.get(key)) for key in ("id", "prompt", "group", "cluster"))
-            if not (known and type(answer) is int and 0 <= answer < len(choices)):
-                raise UserError(f"{path}, line {number} is no item to rank: prepare the folder again.")
-        return items
-
-
-def _is_text(value: object) -> bool:
-    """Whether a value of JSON is text that UTF-8 can write: half of a surrogate pair is none."""
-    try:
-        return isinstance(value, str) and value.encode() is not None
-    except UnicodeEncodeError:
-        return False
-
-
-def write_jsonl(records: Iterable[dict], path: pathlib.Path) -> int:
-    count = 0
-    with path.open("w", encoding="utf-8") as file:
-        for record in records:
-            file.write(json.dumps(record, ensure_ascii=False) + "\n")
-            count += 1
-    return count
-
-
-def read_jsonl(path: pathlib.Path) -> list[dict]:
-    """The objects of a file of JSON lines.
-
-    Raises:
-      UserError: it cannot be read, or a line is too long or no JSON object.
-    """
-    records = []
-    with open_bytes(path) as file:
-        while line := file.readline(_LINE_BYTES + 1):
-            place = f"{path}, line {len(records) + 1}"
-            if len(line) > _LINE_BYTES:
-                raise UserError(f"{place} is longer than {_LINE_BYTES:,} bytes: make the file again.")
-            records.append(parse_json(line, place))
-            if not isinstance(records[-1], dict):
-                raise UserError(f"{place} is a JSON {type(records[-1]).__name__}, no object: make the file again.")
-    return records
+        return read_items(self.folder / "evaluation" / f"{evaluation}.jsonl")
 
 
 def write_statistics(statistics: dict[str, WordStatistics], path: pathlib.Path) -> None:

@@ -98,12 +98,15 @@ class LexicalSubstitution:
 class RankingItems:
     """Offline preprocessor of an evaluation task: names its metric and passes the items on.
 
-    Items have: id, prompt, choices, answer (index), group (the score it counts in) and cluster (items of
-    one cluster are not independent).
+    Items are as `linkjax.data.items` has them, with both 'prompt' and 'prompts', of which one is empty.
+
+    Attributes:
+      metric: what the scores are called.
+      chance: of guessing; None = one over the number of an item's choices.
     """
 
     metric: str
-    chance: float
+    chance: float | None = None
 
     def __call__(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
         return dataset

@@ -56,17 +56,36 @@ def add_text_task(
     return seqio.TaskRegistry.add(name, source, preprocessors=preprocessors, output_features=features)
 
 
-def add_ranking_task(name: str, items: Callable[[], Iterable[dict]], *, metric: str, chance: float) -> seqio.Task:
-    """Registers an evaluation task, replacing one of the same name; its items are in split 'test'."""
-    signature = {key: tf.TensorSpec([], tf.string) for key in ("id", "prompt", "group", "cluster")}
-    signature |= {"choices": tf.TensorSpec([None], tf.string), "answer": tf.TensorSpec([], tf.int64)}
+def add_ranking_task(
+    name: str, items: Callable[[], Iterable[dict]], *, metric: str, chance: float | None = None
+) -> seqio.Task:
+    """Registers an evaluation task, replacing one of the same name; SeqIO has its items in split 'test'.
+
+    Args:
+      name: of the task.
+      items: what `linkjax.data.items` describes; without 'split' they are of 'test'.
+      metric: what the scores are called.
+      chance: of guessing; by default one over the number of an item's choices, on average.
+    """
+    texts = tf.TensorSpec([None], tf.string)
+    signature = {key: tf.TensorSpec([], tf.string) for key in ("id", "prompt", "group", "cluster", "split")}
+    signature |= {"prompts": texts, "choices": texts, "answer": tf.TensorSpec([], tf.int64)}
+
+    def examples() -> Iterator[dict]:
+        try:
+            for item in items():
+                yield {"prompt": "", "prompts": [], "split": "test"} | item
+        except UserError as error:
+            sources.raised.append(error)
+            raise
 
     def dataset(split, shuffle_files, seed=None):
         del split, shuffle_files, seed
-        return tf.data.Dataset.from_generator(items, output_signature=signature)
+        return tf.data.Dataset.from_generator(examples, output_signature=signature)
 
     text = seqio.Feature(seqio.PassThroughVocabulary(0), rank=0, dtype=tf.string)
-    features = {"prompt": text, "choices": dataclasses.replace(text, rank=1)}
+    several = dataclasses.replace(text, rank=1)
+    features = {"prompt": text, "prompts": several, "choices": several}
     _forget(seqio.TaskRegistry, name)
     return seqio.TaskRegistry.add(
         name,
@@ -131,8 +150,9 @@ def ranking_items(task: seqio.Task) -> Iterator[dict]:
     """The items of an evaluation task, as plain Python values."""
     for example in _offline(task, "test"):
         item = {key: value.decode() for key, value in example.items() if isinstance(value, bytes)}
-        item["choices"] = [choice.decode() for choice in example["choices"]]
+        item |= {key: [text.decode() for text in example[key]] for key in ("prompts", "choices")}
         item["answer"] = int(example["answer"])
+        item.pop("prompt" if item["prompts"] else "prompts")
         yield item
 
 

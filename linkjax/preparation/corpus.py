@@ -12,8 +12,8 @@ import numpy as np
 
 from linkjax import __version__
 from linkjax import config as configs
-from linkjax.data import prepared
 from linkjax.data.documents import Document, Documents
+from linkjax.data.jsonl import read_jsonl
 from linkjax.data.texts import MET_BEFORE, READ, left_out
 from linkjax.errors import UserError
 from linkjax.preparation import units
@@ -83,7 +83,7 @@ def _corpus(job: Job, task, readings: list[Reading]) -> Corpus:
     numbered = (
         ((reading.first, record["place"]), Document(record["id"], record["text"]))
         for reading in found["heldout"]
-        for record in prepared.read_jsonl(work.path(reading.name) / HELDOUT)
+        for record in read_jsonl(work.path(reading.name) / HELDOUT)
     )
     heldout = _within(units.lowest_ids(numbered, units.HELDOUT_BYTES, once))
     pieces = {reading: reading.name for reading in found["train"]}

@@ -12,6 +12,7 @@ import ml_collections
 
 from linkjax import config as configs
 from linkjax.errors import UserError
+from tasks import benchmarks
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +61,10 @@ def register(config: ml_collections.ConfigDict, cache_dirs: Sequence[str] = ()) 
     if hasattr(module, "configure"):
         module.configure(config)
     seqio.set_global_cache_dirs(list(cache_dirs))
-    evaluations = list(filter(None, settings.evaluations.split(",")))
+    evaluations = list(dict.fromkeys(filter(None, map(str.strip, settings.evaluations.split(",")))))
+    for name in evaluations:
+        if name in benchmarks.registered or name not in seqio.TaskRegistry.names():
+            benchmarks.register(name, settings.evaluation_data)
     for name in (settings.mixture, *evaluations):
         if name not in {*seqio.TaskRegistry.names(), *seqio.MixtureRegistry.names()}:
             raise UserError(f"'{name}' is no task or mixture that {settings.task_module} registers.")

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from linkjax import config as configs
-from linkjax.data import prepared
 from linkjax.data.documents import Document, Documents, write_documents
+from linkjax.data.jsonl import write_jsonl
 from linkjax.data.tokenizer import Tokenizer
 from linkjax.errors import UserError
 from linkjax.lexicon import read_lexicon
@@ -78,7 +78,7 @@ class Reading:
         documents = progress(self._documents(task, counts), f"reading {self.component}")
         if self.split == "heldout":
             kept = lowest_ids(enumerate(documents), HELDOUT_BYTES, once=drops_duplicates(task))
-            prepared.write_jsonl(({"place": place, **one._asdict()} for place, one in kept), folder / HELDOUT)
+            write_jsonl(({"place": place, **one._asdict()} for place, one in kept), folder / HELDOUT)
             return {"left_out": counts}
         ids = _Ids()
         files = write_documents(ids.noted(documents), folder, self.stem)

@@ -1,0 +1,126 @@
+"""Benchmarks: the files as they are published become the questions that lm-evaluation-harness asks."""
+
+import json
+
+import pytest
+
+from linkjax.config import load_config
+from linkjax.data.items import ItemFolder
+from linkjax.data.prepared import Prepared
+from linkjax.errors import UserError
+from linkjax.prepare import prepare, run_evaluations
+from tasks import benchmarks
+from tests.conftest import ROOT
+from tests.harness_pairs import harness_pairs, our_pairs
+
+
+def write_lines(path, rows):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+
+
+@pytest.mark.parametrize("language", ["et", "sw", "tr"])
+def test_real_xcopa_asks_what_the_harness_asks(real_data, tmp_path, language):
+    items = list(benchmarks.items(f"xcopa_{language}", str(real_data)))
+    for split, name, count in (("test", "test", 500), ("validation", "val", 100)):
+        mine = [item for item in items if item["split"] == split]
+        assert len(mine) == count
+        rows = [json.loads(line) for line in (real_data / f"xcopa/{name}.{language}.jsonl").open(encoding="utf-8")]
+        assert our_pairs(mine) == harness_pairs(f"xcopa/default_{language}.yaml", rows, tmp_path)
+
+
+def copa(**changes):
+    row = {"premise": "Mwanga uliwaka.", "choice1": "Niliona.", "choice2": "Nililala.", "question": "effect"}
+    return row | {"label": 0, "idx": 7, "changed": False} | changes
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        ([copa(), copa()], r"test\.sw\.jsonl, line 2: the id '7' is already that of .*test\.sw\.jsonl, line 1"),
+        ([copa(choice2=" ")], r"test\.sw\.jsonl, line 1: 'choice2' is empty"),
+        ([copa(choice2=None)], r"line 1: 'choice2' is empty"),
+        ([copa(), copa(idx=8, label=2)], r"line 2: 'label' is 2, not one of 0, 1"),
+        ([copa(label=True)], r"line 1: 'label' is True, not one of"),
+        ([copa(question="why")], r"line 1: 'question' is 'why', not one of cause, effect"),
+        ([{"text": "Mwanga."}], r"line 1: no column '\w+' among text \(docs/evaluation\.md says which"),
+        ([copa(premise=["a"])], r"line 1: 'premise' is \['a'\], not text"),
+        ([copa(premise="\ud800 x.")], r"line 1: 'premise' has half of a surrogate pair"),
+        ([["Mwanga"]], r"item 1 is a JSON str, no object"),
+        ([], r"has no question in it"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_is_not_as_published_is_named(tmp_path, rows, says):
+    path = tmp_path / "xcopa/test.sw.jsonl"
+    path.parent.mkdir()
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(UserError, match=says):
+        list(benchmarks.items("xcopa_sw", str(tmp_path)))
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b'{"premise": \n', "line 1 is not JSON"),
+        (b"\xff\xfe\x00", "is not UTF-8 text"),
+        (b"[1, ", "is not JSON that can be read"),
+    ],
+)
+def test_junk_is_a_sentence(tmp_path, content, says):
+    (tmp_path / "xcopa").mkdir()
+    (tmp_path / "xcopa/test.sw.jsonl").write_bytes(content)
+    with pytest.raises(UserError, match=says):
+        list(benchmarks.items("xcopa_sw", str(tmp_path)))
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("xcopa_xx", r"'xcopa_xx' names 'xx', which is no language of xcopa \(it has: et, .*sw"),
+        ("xcopa", r"'xcopa' names no language of xcopa"),
+        ("xcopy_sw", r"'xcopy_sw' is no benchmark: did you mean 'xcopa'"),
+        ("xcopa_sw", r"xcopa has no file for xcopa_sw \(looked for .* or test\.sw\.jsonl\): set evaluation_data"),
+    ],
+)
+def test_tasks_that_are_not_there_are_named(tmp_path, name, says):
+    with pytest.raises(UserError, match=says):
+        list(benchmarks.items(name, str(tmp_path)))
+    with pytest.raises(UserError, match="'nowhere', is none: set evaluation_data"):
+        list(benchmarks.items("xcopa_sw", "nowhere"))
+
+
+def test_choices_that_are_equal_are_left_out_and_counted(tmp_path, capsys):
+    write_lines(tmp_path / "xcopa/test.sw.jsonl", [copa(), copa(idx=8, choice2="Niliona.")])
+    assert [item["id"] for item in benchmarks.items("xcopa_sw", str(tmp_path))] == ["test-7"]
+    assert "1 of 2 rows left out (1 with equal choices, 0 without text)" in capsys.readouterr().err
+
+
+def test_prepare_makes_item_files_of_any_mixture(tmp_path, real_data):
+    config = load_config(str(ROOT / "configs/base.py:cpu"))
+    with config.unlocked():
+        config.evaluations, config.evaluation_data = "toy_world_facts,xcopa_sw", str(real_data)
+    prepare(config, tmp_path / "prepared")
+    folder = Prepared(tmp_path / "prepared")
+    about = folder.manifest["evaluations"][1]
+    assert about == {"name": "xcopa_sw", "metric": "xcopa", "chance": 0.5, "items": 600}
+    assert folder.items("xcopa_sw") == list(benchmarks.items("xcopa_sw", str(real_data)))
+    run_evaluations("xcopa_sw", str(real_data), str(tmp_path / "items"))
+    alone = ItemFolder(tmp_path / "items")
+    assert alone.evaluations == [about]
+    assert alone.items("xcopa_sw") == folder.items("xcopa_sw") == ItemFolder(tmp_path / "prepared").items("xcopa_sw")
+    (tmp_path / "items/evaluation/xcopa_sw.jsonl").write_text("{}\n")
+    with pytest.raises(UserError, match=r"xcopa_sw\.jsonl is missing or damaged"):
+        alone.items("xcopa_sw")
+
+
+def test_prepare_tells_what_is_wrong_with_a_benchmark_and_leaves_nothing(tmp_path):
+    write_lines(tmp_path / "data/xcopa/test.sw.jsonl", [copa(), copa()])
+    config = load_config(str(ROOT / "configs/base.py:cpu"))
+    with config.unlocked():
+        config.evaluations, config.evaluation_data = "xcopa_sw", str(tmp_path / "data")
+    with pytest.raises(UserError, match=r"test\.sw\.jsonl, line 2: the id '7'"):
+        prepare(config, tmp_path / "out")
+    with pytest.raises(UserError, match=r"test\.sw\.jsonl, line 2: the id '7'"):
+        run_evaluations("xcopa_sw", str(tmp_path / "data"), str(tmp_path / "out"))
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
