@@ -1,7 +1,11 @@
 """Benchmarks: the files as they are published become the questions that lm-evaluation-harness asks."""
 
+import csv
 import json
+import re
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 
 from linkjax.config import load_config
@@ -10,6 +14,8 @@ from linkjax.data.prepared import Prepared
 from linkjax.errors import UserError
 from linkjax.prepare import prepare, run_evaluations
 from tasks import benchmarks
+from tasks.benchmarks.rows import Row, read_rows
+from tests.benchmark_rows import PUBLISHED
 from tests.conftest import ROOT
 from tests.harness_pairs import harness_pairs, our_pairs
 
@@ -17,6 +23,89 @@ from tests.harness_pairs import harness_pairs, our_pairs
 def write_lines(path, rows):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+
+
+def publish(folder, name):
+    """Writes a benchmark's rows in the file they are published in; returns the rows."""
+    file, rows, _ = PUBLISHED[name]
+    path = folder / file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".parquet":
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), path)
+    elif path.suffix == ".tsv":
+        with path.open("w", encoding="utf-8", newline="") as out:
+            plain = {"quoting": csv.QUOTE_NONE, "quotechar": None} if name.startswith("paws") else {}
+            table = csv.DictWriter(out, list(rows[0]), delimiter="\t", **plain)
+            table.writeheader()
+            table.writerows(rows)
+    elif path.suffix == ".json":
+        path.write_text(json.dumps(rows), encoding="utf-8")
+    else:
+        write_lines(path, rows)
+    return rows
+
+
+@pytest.mark.parametrize("name", [name for name, (_, _, definition) in PUBLISHED.items() if definition])
+def test_published_files_ask_what_the_harness_asks_of_their_rows(tmp_path, name):
+    rows = publish(tmp_path, name)
+    ours = our_pairs(list(benchmarks.items(name, str(tmp_path))))
+    assert ours == harness_pairs(PUBLISHED[name][2], rows, tmp_path)
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_items_are_sound(tmp_path, name):
+    rows = publish(tmp_path, name)
+    items = list(benchmarks.items(name, str(tmp_path)))
+    assert len(items) == len(rows) == len({item["id"] for item in items})
+    for item in items:
+        pairs = our_pairs([item])[0][0]
+        assert len(set(pairs)) == len(pairs) > item["answer"] >= 0
+        assert all(choice.strip() for choice in item["choices"])
+        assert ("prompt" in item) == (not name.startswith(("xwinograd", "winogrande")))  # the same for all choices
+        assert item["split"] == "test" and item["group"] and item["cluster"]
+    said = json.dumps(items, ensure_ascii=False).lower()
+    beyond_ascii = {letter for letter in json.dumps(rows, ensure_ascii=False).lower() if ord(letter) > 127}
+    assert beyond_ascii <= set(said)
+
+
+_OTHERS = {
+    "label": (0, 1),
+    "answer_right_ending": (1, 2),
+    "correct_answer_num": ("1", "2"),
+    "category": ("travel", "sports"),
+    "answer": ("1", "2"),
+    "answerKey": ("1", "2"),
+}
+
+
+@pytest.mark.parametrize("name", [name for name in PUBLISHED if not name.startswith(("multiblimp", "sciq"))])
+def test_the_right_answer_changes_nothing_else(tmp_path, name):
+    publish(tmp_path, name)
+    benchmark, language = benchmarks.find(name)
+    for row in read_rows(tmp_path / PUBLISHED[name][0], benchmark.quoted):
+        (column,) = _OTHERS.keys() & row.values.keys()
+        letters = column.startswith("answer") and str(row.values[column]).isalpha()
+        others = ("A", "B") if letters else _OTHERS[column]
+        asked = [benchmark.question(Row("", row.values | {column: other}), language) for other in others]
+        assert [question.answer for question in asked] == [_answer(column, other) for other in others]
+        assert asked[0].prompt == asked[1].prompt and asked[0].choices == asked[1].choices
+
+
+def _answer(column, label):
+    if column == "category":
+        return ("science/technology", "travel", "politics", "sports").index(label)
+    return label if column == "label" else "AB".index(label) if label in ("A", "B") else int(label) - 1
+
+
+def test_every_benchmark_is_published_here_and_documented():
+    tested = {benchmarks.find(name)[0].name for name in PUBLISHED}
+    assert tested == set(benchmarks.BENCHMARKS)
+    rows = [line for line in (ROOT / "docs/evaluation.md").read_text().splitlines() if line.startswith("| `")]
+    documented = [name for row in rows for name in re.findall(r"`(\w+)`", row.split("|")[1])]
+    expected = []
+    for benchmark in benchmarks.BENCHMARKS.values():
+        expected += [benchmark.name] * benchmark.english + [f"{benchmark.name}_LANGUAGE"]
+    assert sorted(documented) == sorted(expected)
 
 
 @pytest.mark.parametrize("language", ["et", "sw", "tr"])

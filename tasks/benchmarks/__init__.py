@@ -1,8 +1,8 @@
 """Published benchmarks as evaluation tasks: questions whose choices are ranked (docs/evaluation.md).
 
 A task is named BENCHMARK_LANGUAGE (`xcopa_sw`), or BENCHMARK alone for the English ones (`arc_easy`). Each module here
-is one benchmark: its published files, and its prompt. Reading needs no TensorFlow; `register` makes SeqIO tasks of
-them.
+is one benchmark, or a few alike: published files, and prompts. Reading needs no TensorFlow; `register` makes SeqIO
+tasks of them.
 """
 
 import difflib
@@ -12,10 +12,47 @@ from collections.abc import Iterator
 from typing import Any
 
 from linkjax.errors import UserError
-from tasks.benchmarks import xcopa
+from tasks.benchmarks import (
+    arc,
+    belebele,
+    global_mmlu,
+    global_piqa,
+    hellaswag,
+    m_mmlu,
+    multiblimp,
+    openbookqa,
+    paws,
+    piqa,
+    sciq,
+    sib200,
+    winogrande,
+    xcopa,
+    xnli,
+    xstorycloze,
+    xwinograd,
+)
 from tasks.benchmarks.benchmark import Benchmark
 
-BENCHMARKS = {module.BENCHMARK.name: module.BENCHMARK for module in (xcopa,)}
+_MODULES = (
+    xcopa,
+    xstorycloze,
+    xwinograd,
+    xnli,
+    paws,
+    belebele,
+    global_mmlu,
+    global_piqa,
+    multiblimp,
+    sib200,
+    arc,
+    hellaswag,
+    piqa,
+    sciq,
+    winogrande,
+    openbookqa,
+    m_mmlu,
+)
+BENCHMARKS = {benchmark.name: benchmark for module in _MODULES for benchmark in module.BENCHMARKS}
 
 registered: set[str] = set()
 

@@ -11,6 +11,8 @@ from typing import Any
 from linkjax.errors import UserError
 from tasks.benchmarks.rows import Row, read_rows
 
+LANGUAGE = "[a-z]{2,3}(_[A-Z][a-z]{3})?"  # of data sets that anybody may translate
+
 
 @dataclasses.dataclass(frozen=True)
 class Question:
@@ -36,13 +38,14 @@ class Benchmark:
     """A benchmark of one or more languages.
 
     Attributes:
-      name: of the folder its files are in; its tasks are NAME_LANGUAGE, or NAME alone for `english`.
+      name: its tasks are NAME_LANGUAGE, or NAME alone for `english`.
       question: makes one of a row and the language; None leaves the row out.
-      files: split -> the names its files may have, as globs with {language}; the first that is there is read. The
-        first split has to be there.
+      files: 'test', and 'validation' for tuning and for examples -> the names its files may have, as globs with
+        {language}; the first that is there is read. The first split has to be there.
       languages: those it has, or a pattern of their codes; '' = none but English.
       english: whether NAME alone is a task too.
       english_files: as `files`, for NAME alone, where they differ.
+      folder: that its files are in, if not NAME.
       quoted: whether fields of its .tsv files may be in quotation marks.
     """
 
@@ -52,6 +55,7 @@ class Benchmark:
     languages: Sequence[str] | str
     english: bool = False
     english_files: Mapping[str, Sequence[str]] | None = None
+    folder: str = ""
     quoted: bool = True
 
     def has(self, language: str) -> bool:
@@ -71,14 +75,15 @@ class Benchmark:
             if not paths and not index:
                 task = f"{self.name}_{language}".rstrip("_")
                 known = " or ".join(pattern.format(language=language) for pattern in patterns)
+                place = folder / (self.folder or self.name)
                 raise UserError(
-                    f"{folder / self.name} has no file for {task} (looked for {known}): set evaluation_data to the"
-                    " folder above it; docs/evaluation.md says where the files come from."
+                    f"{place} has no file for {task} (looked for {known}): set evaluation_data to the folder above it;"
+                    " docs/evaluation.md says where the files come from."
                 )
             yield from self._split_items(paths, split, language)
 
     def _find(self, folder: pathlib.Path, language: str, patterns: Sequence[str]) -> list[pathlib.Path]:
-        root = glob.escape(str(folder / self.name))
+        root = glob.escape(str(folder / (self.folder or self.name)))
         for pattern in patterns:
             if paths := sorted(glob.glob(f"{root}/{pattern.format(language=language)}")):
                 return [pathlib.Path(path) for path in paths]
@@ -112,9 +117,10 @@ class Benchmark:
             )
 
 
-def hub(split: str, config: str = "{language}") -> tuple[str, str]:
-    """Names of a data set's Parquet files: those that the Hugging Face hub converts to, and those it stores."""
-    return f"{config}/{split}/*.parquet", f"{config}/{split}-*.parquet"
+def hub(split: str, config: str = "{language}") -> tuple[str, ...]:
+    """Names of a data set's files: Parquet that the Hugging Face hub converts to, or stores; else CONFIG/SPLIT.KIND."""
+    named = (f"{config}/{split}{kind}" for kind in (".jsonl", ".json", ".tsv"))
+    return f"{config}/{split}/*.parquet", f"{config}/{split}-*.parquet", *named
 
 
 def spaced(choices: Sequence[str]) -> list[str]:

@@ -66,12 +66,12 @@ class Row:
             raise self.wrong(f"'{columns[0]}' has {len(texts)} texts and {len(labels)} labels")
         return texts, labels
 
-    def one_of(self, column: str, known: Sequence[str]) -> int:
-        """The place, among the values it may have, of the one it has."""
-        value = self.raw(column)
+    def one_of(self, known: Sequence[str], *columns: str) -> int:
+        """The place, among the values a column may have, of the one it has."""
+        value = self.raw(*columns)
         said = str(value).strip() if isinstance(value, str | int) and not isinstance(value, bool) else None
         if said not in list(known):
-            raise self.wrong(f"'{column}' is {value!r:.40}, not one of {', '.join(known)}")
+            raise self.wrong(f"'{columns[0]}' is {value!r:.40}, not one of {', '.join(known)}")
         return list(known).index(said)
 
     def _text(self, value: Any, column: str) -> str:
@@ -133,7 +133,7 @@ def _table_rows(path: pathlib.Path, quoted: bool) -> Iterator[Row]:
             yield f"{line}\n"
 
     quoting = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
-    table = csv.reader(numbered(), delimiter="\t", quoting=quoting, strict=quoted)
+    table = csv.reader(numbered(), delimiter="\t", quoting=quoting)
     columns: list[str] | None = None
     try:
         for fields in table:
