@@ -1,10 +1,16 @@
-"""One small prepared toy world for all tests; JAX on eight CPU devices."""
+"""One small prepared toy world for all tests; JAX on eight CPU devices; what one test compiles, others need not."""
 
+import atexit
 import os
+import shutil
+import tempfile
 
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+if "PYTEST_XDIST_WORKER" not in os.environ:  # these inherit it, and so do processes that tests start
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="compiled-")
+    atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
 
 import pathlib
 
