@@ -269,7 +269,7 @@ def test_a_bad_gradient_leads_back_to_a_checkpoint_and_past_its_data(toy_folder,
     [event] = events(workdir, "rewind")
     assert (event["step"], event["to"]) == (13, to)
     assert steps_logged(workdir) == list(range(1, 21))
-    assert list((workdir / "checkpoints").glob("10.rewound-*")) == [] or to == 5
+    assert len(list((workdir / "checkpoints").glob("10.rewound-*"))) == (to == 5)
     checkpoints = Checkpoints(workdir / "checkpoints")
     assert [checkpoints.fault(step) for step in checkpoints.steps()] == [None, None]
 
