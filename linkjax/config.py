@@ -43,7 +43,7 @@ class RunSettings:
     mixture: str = setting("toy_world", "SeqIO mixture to train on; its rates are shares of tokens")
     rates: str = setting("", "rates from points of the run on, e.g. '0.8:local_text_sw=0.3'; empty = the mixture's")
     most_passes: str = setting("", "most passes over a component's text, e.g. 'local_text_sw=15'; empty = no limit")
-    evaluations: str = setting("", "evaluation tasks, separated by commas: benchmarks (xcopa_sw), a task module's own")
+    evaluations: str = setting("", "evaluation tasks, separated by commas: xcopa_sw, cloze_sw ... (docs/evaluation.md)")
     evaluation_data: str = setting("", "folder of the benchmarks' files (docs/evaluation.md)")
     lexicon: str = setting("", "bilingual word list, '{language}' in it for several; empty = the task's own")
     packing: str = setting("best_fit", "best_fit: only documents longer than a row are cut; concatenate: no padding")

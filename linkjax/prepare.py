@@ -23,7 +23,6 @@ import shutil
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import ml_collections
 
@@ -31,7 +30,7 @@ from linkjax import __version__
 from linkjax import config as configs
 from linkjax.data import prepared
 from linkjax.data.cutting import at_least
-from linkjax.data.items import write_evaluations, write_items
+from linkjax.data.items import write_evaluations
 from linkjax.data.jsonl import write_jsonl
 from linkjax.data.manifest import FORMAT, MANIFEST
 from linkjax.data.tokenizer import Tokenizer, train_tokenizer
@@ -39,7 +38,9 @@ from linkjax.errors import UserError
 from linkjax.files import fingerprint
 from linkjax.lexicon import Lexicon, ReadOptions, read_lexicon, write_lexicon
 from linkjax.lexicon.lint import lint
+from linkjax.preparation import cloze
 from linkjax.preparation.corpus import Corpus, read_corpora
+from linkjax.preparation.evaluations import Side, write_benchmarks, write_clozes, write_clozes_of, write_registered
 from linkjax.preparation.partial import FOLDER, Exists, whole_or_not_at_all
 from linkjax.preparation.registered import Registered
 from linkjax.preparation.runners import Runner, RunnerSettings, shown
@@ -98,7 +99,9 @@ def _fill(config: ml_collections.ConfigDict, job: Job, registered: Registered, r
     lexicons = _lexicons(settings, substitutions)
     for language, lexicon in lexicons.items():
         write_lexicon(lexicon, folder / f"lexicons/{language}.tsv")
-    evaluations = _evaluations(folder, registered)  # first: what is wrong with their files is told at once
+    evaluations = write_registered(
+        folder, registered.evaluations
+    )  # first: what is wrong with their files is told at once
     ### Documents
     corpora = read_corpora(config, job, runner, registered.tasks)
     for name, corpus in corpora.items():
@@ -106,6 +109,7 @@ def _fill(config: ml_collections.ConfigDict, job: Job, registered: Registered, r
         write_jsonl(records, folder / "heldout" / f"{name}.jsonl")
     ### Tokenizer and counts
     tokenizer = _tokenizer(job, settings, corpora, lexicons, swapped)
+    evaluations += write_clozes(folder, registered.clozes, _sides(corpora, languages), tokenizer, lexicons)
     counts = _count(job, runner, corpora, lexicons, swapped, languages)
     components = []
     for name, corpus in corpora.items():
@@ -164,16 +168,15 @@ def _fill(config: ml_collections.ConfigDict, job: Job, registered: Registered, r
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
 
 
-def _evaluations(folder: pathlib.Path, registered: Registered) -> list[dict[str, Any]]:
-    """Writes the items of the evaluation tasks and says what they measure."""
-    from linkjax.data import tasks as seqio_side
-
-    scores = []
-    for task in registered.evaluations:
-        about = seqio_side.ranking_of(task)
-        items = seqio_side.ranking_items(task)
-        scores.append(write_items(folder, task.name, about.metric, about.chance, items))
-    return scores
+def _sides(corpora: dict[str, Corpus], languages: dict[str, str]) -> list[Side]:
+    return [
+        Side(
+            languages[name],
+            lambda size, corpus=corpus: (document.text for document in spread(corpus.documents, corpus.bytes, size)),
+            [document.text for document in corpus.heldout],
+        )
+        for name, corpus in corpora.items()
+    ]
 
 
 def _count(
@@ -322,22 +325,23 @@ def run_export(config: ml_collections.ConfigDict, out: str, format: str, pass_in
     print(f"written to {folder}")
 
 
-def run_evaluations(tasks: str, evaluation_data: str, out: str) -> None:
-    """Writes the items of benchmarks into the folder `out`: whole, or not at all."""
-    from tasks import benchmarks
-
+def run_evaluations(tasks: str, evaluation_data: str, data: str, out: str) -> None:
+    """Writes the items of benchmarks and clozes into the folder `out`: whole, or not at all."""
     names = list(dict.fromkeys(filter(None, map(str.strip, tasks.split(",")))))
     if not names:
         raise UserError("--tasks is missing: name benchmarks, e.g. --tasks=xcopa_sw,arc_easy (docs/evaluation.md).")
+    clozes = [name for name in names if cloze.parse(name)]
+    if clozes and not data:
+        raise UserError(f"{clozes[0]} needs a tokenizer and training text: name a prepared folder, --data=RUN/data.")
     folder = _named(out)
     if folder.exists():
         raise UserError(f"{folder} exists already: remove it or choose another --out.")
     with whole_or_not_at_all(folder) as partial:
         (partial / FOLDER / "evaluation").mkdir()
-        evaluations = []
-        for name in names:
-            items = benchmarks.items(name, evaluation_data)
-            evaluations.append(write_items(partial / FOLDER, name, benchmarks.metric(name), None, items))
+        benchmarks = [name for name in names if name not in clozes]
+        evaluations = write_benchmarks(partial / FOLDER, benchmarks, evaluation_data)
+        if clozes:
+            evaluations += write_clozes_of(partial / FOLDER, clozes, prepared.Prepared(pathlib.Path(data)))
         write_evaluations(partial / FOLDER, evaluations)
     for about in evaluations:
         print(f"{about['name']}: {about['items']:,} items, chance {100 * about['chance']:.1f} %")
@@ -366,8 +370,9 @@ docs/evaluation.md lists the tasks, and says which files belong where."""
 if __name__ == "__main__":
     if sys.argv[1:2] == ["evaluations"]:
         options = {
-            "tasks": ("", "benchmarks, separated by commas, e.g. xcopa_sw,arc_easy"),
+            "tasks": ("", "benchmarks and clozes, separated by commas, e.g. xcopa_sw,arc_easy,cloze_sw:news.txt"),
             "evaluation_data": ("", "folder of the benchmarks' files"),
+            "data": ("", "prepared folder whose tokenizer, text and lexicon a cloze is made with"),
             "out": ("", "folder to write; must not exist"),
         }
         configs.main_without_config(run_evaluations, _EVALUATIONS, options, [sys.argv[0], *sys.argv[2:]])

@@ -194,7 +194,7 @@ def test_prepare_makes_item_files_of_any_mixture(tmp_path, real_data):
     about = folder.manifest["evaluations"][1]
     assert about == {"name": "xcopa_sw", "metric": "xcopa", "chance": 0.5, "items": 600}
     assert folder.items("xcopa_sw") == list(benchmarks.items("xcopa_sw", str(real_data)))
-    run_evaluations("xcopa_sw", str(real_data), str(tmp_path / "items"))
+    run_evaluations("xcopa_sw", str(real_data), "", str(tmp_path / "items"))
     alone = ItemFolder(tmp_path / "items")
     assert alone.evaluations == [about]
     assert alone.items("xcopa_sw") == folder.items("xcopa_sw") == ItemFolder(tmp_path / "prepared").items("xcopa_sw")
@@ -211,5 +211,5 @@ def test_prepare_tells_what_is_wrong_with_a_benchmark_and_leaves_nothing(tmp_pat
     with pytest.raises(UserError, match=r"test\.sw\.jsonl, line 2: the id '7'"):
         prepare(config, tmp_path / "out")
     with pytest.raises(UserError, match=r"test\.sw\.jsonl, line 2: the id '7'"):
-        run_evaluations("xcopa_sw", str(tmp_path / "data"), str(tmp_path / "out"))
+        run_evaluations("xcopa_sw", str(tmp_path / "data"), "", str(tmp_path / "out"))
     assert [path.name for path in tmp_path.iterdir()] == ["data"]

@@ -12,16 +12,18 @@ import ml_collections
 
 from linkjax import config as configs
 from linkjax.errors import UserError
+from linkjax.preparation import cloze
 from tasks import benchmarks
 
 
 @dataclasses.dataclass(frozen=True)
 class Registered:
-    """Tasks of the mixture, their shares of its tokens by name, and the evaluation tasks."""
+    """Tasks of the mixture, their shares of its tokens by name, the evaluation tasks, and clozes of held-out text."""
 
     tasks: list[Any]
     rates: dict[str, float]
     evaluations: list[Any]
+    clozes: list[str]
 
     def task(self, name: str) -> Any:
         return next(task for task in self.tasks if task.name == name)
@@ -62,6 +64,8 @@ def register(config: ml_collections.ConfigDict, cache_dirs: Sequence[str] = ()) 
         module.configure(config)
     seqio.set_global_cache_dirs(list(cache_dirs))
     evaluations = list(dict.fromkeys(filter(None, map(str.strip, settings.evaluations.split(",")))))
+    clozes = [name for name in evaluations if cloze.parse(name) and name not in seqio.TaskRegistry.names()]
+    evaluations = [name for name in evaluations if name not in clozes]
     for name in evaluations:
         if name in benchmarks.registered or name not in seqio.TaskRegistry.names():
             benchmarks.register(name, settings.evaluation_data)
@@ -72,7 +76,7 @@ def register(config: ml_collections.ConfigDict, cache_dirs: Sequence[str] = ()) 
     tasks = list(seqio.get_subtasks(mixture))
     weights = {task.name: mixture.get_rate(task) if hasattr(mixture, "get_rate") else 1.0 for task in tasks}
     rates = {name: weight / sum(weights.values()) for name, weight in weights.items()}
-    return Registered(tasks, rates, [seqio.get_mixture_or_task(name) for name in evaluations])
+    return Registered(tasks, rates, [seqio.get_mixture_or_task(name) for name in evaluations], clozes)
 
 
 @contextlib.contextmanager

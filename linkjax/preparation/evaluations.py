@@ -1,0 +1,88 @@
+"""The item files of evaluation tasks: of SeqIO tasks, of benchmarks, and of clozes."""
+
+import pathlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from linkjax.data.items import write_items
+from linkjax.data.prepared import Prepared
+from linkjax.data.tokenizer import Tokenizer
+from linkjax.errors import UserError
+from linkjax.lexicon import Lexicon
+from linkjax.preparation import cloze
+
+_VOCABULARY_BYTES = 1 << 26  # of a component's text that words are counted in
+
+
+class Side(NamedTuple):
+    """The text of a component: of its training documents a sample of so many bytes, and what is held out."""
+
+    language: str
+    training: Callable[[int], Iterable[str]]
+    heldout: Sequence[str]
+
+
+def write_registered(folder: pathlib.Path, tasks: Iterable[Any]) -> list[dict[str, Any]]:
+    """Writes the items of SeqIO tasks and says what they measure."""
+    from linkjax.data import tasks as seqio_side
+
+    scores = []
+    for task in tasks:
+        about = seqio_side.ranking_of(task)
+        scores.append(write_items(folder, task.name, about.metric, about.chance, seqio_side.ranking_items(task)))
+    return scores
+
+
+def write_benchmarks(folder: pathlib.Path, names: Iterable[str], data: str) -> list[dict[str, Any]]:
+    """The same of benchmarks, without SeqIO."""
+    from tasks import benchmarks
+
+    return [write_items(folder, name, benchmarks.metric(name), None, benchmarks.items(name, data)) for name in names]
+
+
+def write_clozes(
+    folder: pathlib.Path,
+    names: Sequence[str],
+    sides: Sequence[Side],
+    tokenizer: Tokenizer,
+    lexicons: Mapping[str, Lexicon],
+) -> list[dict[str, Any]]:
+    """The same of clozes, 'cloze_LANGUAGE' or 'cloze_LANGUAGE:FILE'.
+
+    Raises:
+      UserError: there is no text of the language, or too little to make a cloze of.
+    """
+    scores: list[dict[str, Any]] = []
+    for name in names:
+        task, language, file = cloze.parse(name)
+        if any(about["name"] == task for about in scores):
+            raise UserError(f"{task} is named twice: one cloze of a language is made.")
+        mine = [side for side in sides if side.language == language]
+        if not mine:
+            known = ", ".join(dict.fromkeys(side.language for side in sides))
+            raise UserError(f"{task} asks for text in '{language}', and there is text in {known}: name one of these.")
+        training = (text for side in mine for text in side.training(_VOCABULARY_BYTES))
+        vocabulary = cloze.Vocabulary(training, tokenizer, _words_of(lexicons, language))
+        texts = cloze.file_texts(file) if file else (text for side in mine for text in side.heldout)
+        items = cloze.cloze_items(texts, language, vocabulary, name)
+        scores.append(write_items(folder, task, cloze.METRIC, None, items))
+    return scores
+
+
+def write_clozes_of(folder: pathlib.Path, names: Sequence[str], prepared: Prepared) -> list[dict[str, Any]]:
+    """The same from the texts, tokenizer and lexicons of a prepared folder."""
+    sides = [
+        Side(
+            component["language"],
+            lambda size, component=component: (document.text for document in prepared.sample(component, size)),
+            [document.text for document in prepared.heldout(component)],
+        )
+        for component in prepared.components
+    ]
+    return write_clozes(folder, names, sides, prepared.tokenizer, prepared.lexicons)
+
+
+def _words_of(lexicons: Mapping[str, Lexicon], language: str) -> Iterable[str]:
+    if language in lexicons:
+        return (target for targets in lexicons[language].entries.values() for target in targets)
+    return (source for lexicon in lexicons.values() for source in lexicon.entries)  # English, and nothing of others
