@@ -113,6 +113,17 @@ def run_config(**sections) -> ml_collections.ConfigDict:
     return config
 
 
+def completed(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
+    """A run's config as an older version wrote it, with the settings that have come since at their defaults."""
+
+    def over(defaults: dict, values: dict) -> dict:
+        both = {name: over(defaults[name], values[name]) for name in defaults.keys() & values.keys()
+                if isinstance(defaults[name], dict) and isinstance(values[name], dict)}  # fmt: skip
+        return defaults | values | both
+
+    return from_dict(over(_to_config(RunSettings()).to_dict(), config.to_dict()))
+
+
 def add_settings(config: ml_collections.ConfigDict, kind: type) -> None:
     """Adds the fields of a settings dataclass, at their defaults, at the top level of a config."""
     for field in dataclasses.fields(kind):
@@ -315,7 +326,8 @@ def load_config(path: str) -> ml_collections.ConfigDict:
     if not pathlib.Path(file).is_file():
         raise UserError(f"config file '{file}' does not exist: --config takes a path such as configs/base.py.")
     if file.endswith(".json"):
-        return from_json(pathlib.Path(file))
+        config = from_json(pathlib.Path(file))
+        return completed(config) if "steps" in config else config
     if not file.endswith(".py"):
         raise UserError(f"config file '{file}' is neither .py nor .json.")
     spec = importlib.util.spec_from_file_location("linkjax_config_file", file)

@@ -97,7 +97,7 @@ def begun_alike(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> dic
     if not path.exists():
         return {}
     harmless, others = {}, {}
-    for key, values in configs.differences(configs.from_json(path), config).items():
+    for key, values in configs.differences(configs.completed(configs.from_json(path)), config).items():
         may = {key, key.partition(".")[0]} & set(_MAY_CHANGE)
         (harmless if may else others)[key] = values
     if others:

@@ -40,7 +40,7 @@ def load(checkpoint: str, mesh: MeshSettings = MeshSettings()) -> Loaded:
     if step not in steps:
         raise UserError(f"'{run}' has no checkpoint of step {step}, only of {', '.join(map(str, steps))}.")
     record = check_run(checkpoints.read_run(step), f"checkpoint {step} of '{run}'")
-    settings = configs.run_settings(configs.from_dict(record["config"]))
+    settings = configs.run_settings(configs.completed(configs.from_dict(record["config"])))
     trainer = Trainer.of(settings, make_mesh(mesh), record["vocabulary_size"], len(record["components"]))
     restored = checkpoints.restore(step, trainer.abstract, weights_only=True)
     tokenizer = Tokenizer.load(checkpoints.folder / str(step) / "tokenizer.model")
