@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tqdm import tqdm
@@ -54,6 +54,113 @@ def table(summary: Mapping[str, Any]) -> str:
         return "  nothing was measured: there are no evaluation tasks and no held-out text"
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     return "\n".join(f"  {row[0]:<{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]}".rstrip() for row in rows)
+
+
+def results_table(content: Mapping[str, Any], tasks: Sequence[str]) -> str:
+    """The scores of a results file, chance beside each (see `linkjax.evaluation.results`)."""
+    rows = []
+    for name in tasks:
+        task = content["tasks"][name]
+        asked = f"{task['split']}, {task['shots']}-shot" if task["shots"] else task["split"]
+        groups = task["groups"].items() if len(task["groups"]) > 1 else [(next(iter(task["groups"])), task)]
+        for group, scores in groups:
+            rows.append([f"{task['metric']} {group}", asked, *_score_cells(scores)])
+    parts = [_columns(["", "split", "items", "acc", "95 %", "acc_norm", "acc_bytes", "margin", "chance", ""], rows)]
+    faults = {
+        what: sum(content["tasks"][name][key] for name in tasks)
+        for key, what in (("ties", "ties"), ("nan", "not finite"), ("truncated", "cut at the beginning to fit a row"))
+    }
+    if any(faults.values()):
+        counted = ", ".join(f"{count:,} {what}" for what, count in faults.items() if count)
+        parts.append(f"  of the items: {counted} (ties and what is not finite count as wrong)")
+    rows = []
+    for language, text in content["languages"].items():
+        yardstick = content["byte_trigram_bits_per_byte"].get(language)
+        premium = text["token_premium_by_words"]
+        rows.append(
+            [
+                f"held-out text {language}",
+                _shown(text["bits_per_byte"], 3),
+                f"{yardstick:.3f}" if yardstick else "",
+                _shown(text["perplexity_median"], 1),
+                f"{text['tokens_per_word']:.2f}",
+                f"{premium:.2f}" if premium else "",
+            ]
+        )
+    if rows:
+        names = ["", "bits/byte", "byte trigram", "perplexity", "tokens/word", "to English's"]
+        parts.append(_columns(names, rows))
+    swapped = content.get("swapped_text") or {}
+    if swapped.get("tokens_swapped"):
+        parts.append(
+            f"  loss on held-out English with words swapped: {swapped['loss_swapped']:.3f} swapped-in tokens,"
+            f" {swapped['loss_unswapped']:.3f} others"
+        )
+    return "\n".join(parts) if content["languages"] or tasks else "  nothing was measured: no tasks, no held-out text"
+
+
+def comparison_table(compared: Mapping[str, Mapping[str, Any]]) -> str:
+    """Two runs side by side (see `linkjax.evaluation.results.compare`)."""
+    rows = []
+    for name, task in compared.items():
+        for measure in ("acc", "acc_norm"):
+            found = task[measure]
+            low, high = (f"{100 * end:+.1f}" for end in found["interval"])
+            cells = [_percent(found["first"]), _percent(found["second"]), f"{100 * found['difference']:+.1f}"]
+            note = _NO_INFORMATION if found["at_chance"] else ""
+            p = f"{found['p']:.4f}"
+            rows.append([name, measure, task["split"], f"{task['n']:,}", *cells, f"{low} to {high}", p,
+                         _percent(task["chance"]), note])  # fmt: skip
+    return _columns(["", "", "split", "items", "first", "second", "points", "95 %", "p", "chance", ""], rows)
+
+
+def harness_table(found: Mapping[str, Any]) -> str:
+    """The scores that lm-evaluation-harness returned."""
+    rows = []
+    for task, scores in found["results"].items():
+        for name, value in scores.items():
+            metric, _, _ = name.partition(",")
+            if isinstance(value, float) and not metric.endswith("_stderr"):
+                rows.append([task, metric, f"{value:.4f}"])
+    return _columns(["", "metric", "value"], rows)
+
+
+_NO_INFORMATION = "at chance, no information"
+
+
+def _score_cells(scores: Mapping[str, Any]) -> list[str]:
+    low, high = (f"{100 * end:.1f}" for end in scores["interval"])
+    margin = "" if scores["margin"] is None else f"{scores['margin']:+.2f} bits"
+    note = _NO_INFORMATION if scores["at_chance"] else ""
+    measures = [_percent(scores["acc"]), f"{low}-{high}", _percent(scores["acc_norm"]), _percent(scores["acc_bytes"])]
+    return [f"{scores['n']:,}", *measures, margin, _percent(scores["chance"]), note]
+
+
+def _shown(number: float | None, digits: int) -> str:
+    return "" if number is None else f"{number:.{digits}f}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def _columns(names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """The first column to the left, numbers to the right, the last as it is."""
+    lines = [names, *rows] if rows else []
+    widths = [max(len(line[column]) for line in lines) for column in range(len(names))] if lines else []
+    return "\n".join(
+        (
+            "  "
+            + "  ".join(
+                [
+                    line[0].ljust(widths[0]),
+                    *(cell.rjust(width) for cell, width in zip(line[1:-1], widths[1:-1], strict=True)),
+                    line[-1],
+                ]
+            )
+        ).rstrip()
+        for line in lines
+    )
 
 
 def _is_accuracy(name: str) -> bool:

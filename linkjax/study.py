@@ -21,9 +21,8 @@ import numpy as np
 from linkjax import config as configs
 from linkjax.data.jsonl import read_jsonl
 from linkjax.errors import UserError
+from linkjax.evaluation.statistics import cluster_interval
 from linkjax.training.metrics import read_metrics
-
-_BOOTSTRAP_DRAWS = 4000
 
 
 def study(config: ml_collections.ConfigDict, out: pathlib.Path) -> dict[str, Any]:
@@ -71,15 +70,6 @@ def summarise(workdirs: Sequence[pathlib.Path]) -> dict[str, Any]:
     for name, by_cluster in clusters.items():
         result.setdefault(name, {})["interval"] = cluster_interval(list(by_cluster.values()))
     return result
-
-
-def cluster_interval(clusters: Sequence[Sequence[bool]]) -> tuple[float, float]:
-    """95 % percentile bootstrap interval of a mean over items, resampling whole clusters."""
-    totals = np.array([[sum(cluster), len(cluster)] for cluster in clusters], float)
-    draws = np.random.default_rng(0).integers(0, len(totals), (_BOOTSTRAP_DRAWS, len(totals)))
-    sums = totals[draws].sum(1)
-    low, high = np.percentile(sums[:, 0] / sums[:, 1], [2.5, 97.5])
-    return float(low), float(high)
 
 
 def _write_csv(runs: dict[tuple[str, int], pathlib.Path], path: pathlib.Path) -> None:

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from linkjax.data.pipeline import Stream
-from linkjax.errors import UserError
 from linkjax.evaluation.byte_ngram import ByteTrigram, trigram_bits_per_byte
 from linkjax.evaluation.ranking import Ranking, accuracies, judge
 from linkjax.evaluation.scoring import PackedSequences
@@ -91,7 +90,9 @@ def test_long_sequences_are_scored_whole(toy, score_rows):
     ],
 )
 def test_ties_and_nan_are_wrong(losses, greedy, answer, verdict):
-    assert judge(np.array(losses), np.array(greedy), answer) == verdict
+    found = judge(np.array(losses), np.array(greedy), [" a", " b", " c"], answer)
+    assert (found["correct"], found["open"]) == verdict
+    assert not found["correct"] or (found["correct_norm"] and found["correct_harness"])
 
 
 @pytest.mark.parametrize("value", [1.0, math.nan])
@@ -167,10 +168,27 @@ def test_a_token_across_prompt_and_ending_is_scored(toy):
     assert record["correct"]
 
 
-def test_items_longer_than_a_row_are_named(toy):
-    item = {"id": "long", "prompt": "Anna " * 100, "choices": [" a", " b"], "answer": 0, "group": "g", "cluster": "c"}
-    with pytest.raises(UserError, match="item long has"):
-        Ranking([item], toy.tokenizer, 64, 16)
+def test_items_longer_than_a_row_lose_the_beginning_of_their_prompt(toy, score_rows):
+    """As lm-evaluation-harness has it: the last tokens that fit, and one before them to begin with."""
+    item = {
+        "id": "long",
+        "prompt": "Anna " * 100,
+        "choices": [" keeps", " plays"],
+        "answer": 0,
+        "group": "g",
+        "cluster": "c",
+    }
+    (record,) = Ranking([item], toy.tokenizer, 64, 16).score(score_rows)
+    assert record["truncated"]
+    ids = toy.tokenizer.encode(item["prompt"].rstrip() + " " + " keeps")[-65:]
+    rows = {
+        "tokens_BxL": np.array([ids[:-1]], np.int32),
+        "targets_BxL": np.array([ids[1:]], np.int32),
+        "segments_BxL": np.ones((1, 64), np.int32),
+        "positions_BxL": np.arange(64, dtype=np.int32)[None],
+    }
+    scored = len(toy.tokenizer.encode(item["prompt"] + " keeps")) - len(toy.tokenizer.encode(item["prompt"].rstrip()))
+    assert record["log_likelihoods"][0] == pytest.approx(-score_rows(rows)[0][0, -scored:].sum(), abs=1e-4)
 
 
 def test_trigram_yardstick():

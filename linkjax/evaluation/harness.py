@@ -1,0 +1,101 @@
+"""A model of ours as one that lm-evaluation-harness asks (github.com/EleutherAI/lm-evaluation-harness, 0.4.13).
+
+The row's beginning is PAD, which is so what the harness calls the prefix token: a text alone is read as in training.
+"""
+
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from linkjax.data.tokenizer import EOS, PAD
+from linkjax.errors import UserError
+from linkjax.evaluation.ranking import encode_pair
+from linkjax.evaluation.scoring import PackedSequences
+from linkjax.evaluation.suite import row_shape
+from linkjax.training.load import Loaded
+
+try:
+    from lm_eval import simple_evaluate, utils
+    from lm_eval.api.model import TemplateLM
+    from lm_eval.tasks import TaskManager
+except ImportError as error:
+    raise UserError("asking through lm-evaluation-harness needs a package: pip install 'linkjax[eval]'.") from error
+
+
+class HarnessModel(TemplateLM):
+    """Loglikelihoods of a loaded checkpoint. It cannot generate."""
+
+    def __init__(self, model: Loaded):
+        super().__init__()
+        self._model, self._score = model, model.trainer.scorer(model.params)
+        self.max_length = model.settings.sequence_length
+
+    @property
+    def eot_token_id(self) -> int:
+        return EOS
+
+    @property
+    def prefix_token_id(self) -> int:
+        return PAD
+
+    def tok_encode(self, string: str, add_special_tokens: bool | None = None, **_: Any) -> list[int]:
+        ids = self._model.tokenizer.encode(string)
+        return ids if add_special_tokens is False else [PAD, *ids]
+
+    def _encode_pair(self, context: str, continuation: str) -> tuple[list[int], list[int]]:
+        ids, given = encode_pair(self._model.tokenizer, context, continuation)
+        return [PAD, *ids[:given]], ids[given:]
+
+    def _loglikelihood_tokens(
+        self, requests: Sequence[tuple[Any, list[int], list[int]]], disable_tqdm: bool = False, **_: Any
+    ) -> list[tuple[float, bool]]:
+        sequences = []
+        for _, context, continuation in requests:
+            before = context[1:] if context[0] == PAD else context
+            sequences.append((before + continuation, len(before)))
+        losses, greedy = PackedSequences(sequences, *row_shape(self._model.settings)).score(self._score)
+        answers = [(-float(loss), bool(hit)) for loss, hit in zip(losses, greedy, strict=True)]
+        for (asked, _, _), answer in zip(requests, answers, strict=True):
+            if asked is not None:
+                self.cache_hook.add_partial("loglikelihood", asked, answer)
+        return answers
+
+    def loglikelihood_rolling(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[float]:
+        windows, counts = [], []
+        for (text,) in (request.args for request in requests):
+            ids = self._model.tokenizer.encode(text)
+            found = utils.get_rolling_token_windows(ids, PAD, self.max_length, context_len=1)
+            parts = [(None, *utils.make_disjoint_window(window)) for window in found]
+            windows += parts
+            counts.append(len(parts))
+        losses = [answer[0] for answer in self._loglikelihood_tokens(windows)]
+        return [float(part.sum()) for part in np.split(np.array(losses), np.cumsum(counts)[:-1])] if counts else []
+
+    def generate_until(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[str]:
+        raise UserError("tasks that have the model write are not supported: choose tasks that rank or score text.")
+
+
+def ask(model: Loaded, tasks: Sequence[str], include_path: str, shots: int | None, seed: int) -> dict[str, Any]:
+    """What `lm_eval.simple_evaluate` returns for these tasks, with its samples.
+
+    Args: `include_path`, a folder of task definitions, in place of the harness's own; '' = those.
+
+    Raises:
+      UserError: a task is not known, or cannot be read.
+    """
+    if include_path and not pathlib.Path(include_path).is_dir():
+        raise UserError(f"--include_path={include_path} is no folder: name one with task definitions (YAML).")
+    manager = TaskManager(include_path=include_path or None, include_defaults=not include_path)
+    unknown = [name for name in tasks if name not in manager.all_tasks]
+    if unknown:
+        raise UserError(f"lm-evaluation-harness knows no task '{unknown[0]}': see its list, or give --include_path.")
+    return simple_evaluate(
+        HarnessModel(model),
+        tasks=list(tasks),
+        task_manager=manager,
+        num_fewshot=shots,
+        fewshot_random_seed=seed,
+        bootstrap_iters=0,
+    )
