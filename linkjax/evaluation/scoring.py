@@ -74,12 +74,14 @@ class PackedSequences:
         self._batches: list[_Batch] = []
         waiting: list[_Piece] = []
         lengths, shorter = _lengths(length, multiple), 0
+        longest = max((piece.size for piece in pieces), default=0)
+        lengths = [row_length for row_length in lengths if row_length // 2 < longest or row_length == lengths[0]]
         for row_length in lengths:
             waiting += [piece for piece in pieces if shorter < piece.size <= row_length]
             shorter, count = row_length, rows_per_batch * (length // row_length)
             rows = _packed(waiting, row_length, most_segments or row_length)
             # What does not fill a batch goes into longer rows.
-            whole = len(rows) if row_length == length else len(rows) // count * count
+            whole = len(rows) if row_length == lengths[-1] else len(rows) // count * count
             for start in range(0, whole, count):
                 self._batches.append(self._batch(rows[start : start + count], distinct, count, row_length))
             waiting = [piece for row in rows[whole:] for piece in row]
