@@ -30,10 +30,11 @@ from tqdm import tqdm
 
 from linkjax import __version__, report
 from linkjax import config as configs
+from linkjax.data.items import EVALUATIONS, SPLITS, ItemFolder
 from linkjax.data.prepared import Prepared
 from linkjax.errors import UserError, errors_as_sentences
 from linkjax.evaluation.language import SwappedText, heldout_texts, token_premiums
-from linkjax.evaluation.ranking import SPLITS, Ranking, accuracies, of_split, with_examples
+from linkjax.evaluation.ranking import Ranking, accuracies, of_split, with_examples
 from linkjax.evaluation.results import Results, compare
 from linkjax.evaluation.scoring import ScoreRows
 from linkjax.evaluation.statistics import summarise
@@ -58,29 +59,31 @@ def _evaluate(
         raise UserError(f"--split is '{split}': choose {' or '.join(SPLITS)}.")
     shown, draw = _number("shots", shots or "0"), _number("seed", seed)
     model = _load(checkpoint, mesh)
-    prepared = Prepared(pathlib.Path(data or model.settings.data or model.run / "data"))
-    known = {task["name"]: task for task in prepared.manifest["evaluations"]}
+    asked = ItemFolder(pathlib.Path(data or model.settings.data or model.run / "data"))
+    prepared = None if (asked.folder / EVALUATIONS).exists() else Prepared(asked.folder)
+    known = {task["name"]: task for task in asked.evaluations}
     names = _names(tasks) or sorted(known)
     for name in names:
         if name not in known:
-            raise UserError(f"'{name}' is not in {prepared.folder}; it has: {', '.join(sorted(known)) or 'no tasks'}.")
+            raise UserError(f"'{name}' is not in {asked.folder}; it has: {', '.join(sorted(known)) or 'no tasks'}.")
     settings = {
         "checkpoint_sha256": fingerprint(model.run / "checkpoints" / str(model.step) / MANIFEST)["sha256"],
-        "data_sha256": prepared.fingerprint,
+        "data_sha256": prepared.fingerprint if prepared else fingerprint(asked.folder / EVALUATIONS)["sha256"],
         "split": split,
         "shots": shown,
         "seed": draw,
     }
     about = {"checkpoint": str(model.run), "step": model.step, "settings": settings, "versions": _versions()}
     path = pathlib.Path(out) if out else _folder(model, split, shown) / "results.json"
-    results = Results(path, about | prepared.yardsticks())
+    chance = {"chance": {task["metric"]: task["chance"] for task in asked.evaluations}}
+    results = Results(path, about | (prepared.yardsticks() if prepared else chance))
     done = on_first(lambda: {kind: sorted(results.content[kind]) for kind in ("tasks", "languages")})
     shape, score = row_shape(model.settings), model.trainer.scorer(model.params)
     ### Tasks
     for name in names:
         if name in done["tasks"]:
             continue
-        items = prepared.items(name)
+        items = asked.items(name)
         chosen = of_split(items, split, name)
         pool = [item for item in items if item.get("split") == "validation"]
         ranking = Ranking(with_examples(chosen, pool, shown, draw, name), model.tokenizer, *shape)
@@ -90,12 +93,12 @@ def _evaluate(
             group: summarise([record for record in records if record["group"] == group])
             for group in dict.fromkeys(record["group"] for record in records)
         }
-        asked = {"metric": metric, "split": split, "shots": shown, "seed": draw}
-        results.add("tasks", name, {**summarise(records), **asked, "groups": groups, "items": records},
+        how = {"metric": metric, "split": split, "shots": shown, "seed": draw}
+        results.add("tasks", name, {**summarise(records), **how, "groups": groups, "items": records},
                     accuracies(records, metric))  # fmt: skip
         _write(results)
     ### Held-out text
-    texts = heldout_texts(prepared, model.tokenizer, *shape)
+    texts = heldout_texts(prepared, model.tokenizer, *shape) if prepared else {}
     if set(texts) - set(done["languages"]):
         premiums = token_premiums(texts)
         for language, text in texts.items():
@@ -214,7 +217,7 @@ if __name__ == "__main__":
     else:
         options = {
             "checkpoint": ("", "a run's folder, RUN for its newest checkpoint or RUN@STEP"),
-            "data": ("", "prepared folder to score on; default: the run's own"),
+            "data": ("", "prepared folder, or one of evaluation items, to score on; default: the run's own"),
             "tasks": ("", "evaluation tasks, separated by commas; default: all of the folder's"),
             "split": ("test", "test or validation: tune on validation, test once"),
             "shots": (

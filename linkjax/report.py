@@ -13,7 +13,7 @@ def one_line(metrics: Mapping[str, float]) -> str:
     parts = [
         f"{name.partition('/')[2]} {100 * value:.0f} %"
         for name, value in metrics.items()
-        if _is_accuracy(name) and "_open" not in name
+        if _is_accuracy(name, metrics)
     ]
     parts += [f"{name.partition('/')[2]} {value:.3f} bits/byte" for name, value in metrics.items() if _is_bits(name)]
     return ", ".join(parts)
@@ -24,7 +24,7 @@ def table(summary: Mapping[str, Any]) -> str:
     rows: list[tuple[str, str, str]] = []
     for name, value in summary.items():
         metric, _, group = name.partition("/")
-        if _is_accuracy(name) and "_open" not in name:
+        if _is_accuracy(name, summary):
             rows.append(
                 (
                     f"{metric} {group}",
@@ -75,7 +75,7 @@ def results_table(content: Mapping[str, Any], tasks: Sequence[str]) -> str:
         parts.append(f"  of the items: {counted} (ties and what is not finite count as wrong)")
     rows = []
     for language, text in content["languages"].items():
-        yardstick = content["byte_trigram_bits_per_byte"].get(language)
+        yardstick = content.get("byte_trigram_bits_per_byte", {}).get(language)
         premium = text["token_premium_by_words"]
         rows.append(
             [
@@ -163,8 +163,10 @@ def _columns(names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     )
 
 
-def _is_accuracy(name: str) -> bool:
-    return "accuracy" in name and "/" in name
+def _is_accuracy(name: str, metrics: Mapping[str, Any]) -> bool:
+    """Scores of ranking have a twin, METRIC_open/GROUP."""
+    metric, _, group = name.partition("/")
+    return f"{metric}_open/{group}" in metrics
 
 
 def _is_bits(name: str) -> bool:

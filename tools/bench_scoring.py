@@ -18,7 +18,7 @@ import jax
 import numpy as np
 
 from linkjax import config as configs
-from linkjax.data.prepared import read_jsonl
+from linkjax.data.jsonl import read_jsonl
 from linkjax.data.tokenizer import Tokenizer, train_tokenizer
 from linkjax.errors import UserError
 from linkjax.evaluation.ranking import Ranking

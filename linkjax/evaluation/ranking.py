@@ -11,7 +11,6 @@ from linkjax.data.tokenizer import Tokenizer
 from linkjax.errors import UserError
 from linkjax.evaluation.scoring import ALIGNED, PackedSequences, ScoreRows
 
-SPLITS = ("test", "validation")
 _BETWEEN = "\n\n"  # examples: lm-evaluation-harness's fewshot_delimiter
 
 
