@@ -206,7 +206,7 @@ def parquet(path: pathlib.Path) -> Iterator[types.SimpleNamespace]:
                 yield reading
             finally:
                 row = reading.row
-    except (OSError, pyarrow.ArrowException) as error:
+    except (OSError, pyarrow.ArrowException, UnicodeDecodeError) as error:
         what = str(error).partition("\n")[0].rstrip(".")
         raise UserError(f"{path} cannot be read after row {row} ({what}): fetch or write it again.") from error
 

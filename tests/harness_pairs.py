@@ -6,31 +6,23 @@ import pathlib
 import pytest
 
 
-def harness_pairs(definition: str, rows: list[dict], tmp_path: pathlib.Path, **changes) -> tuple[list[list], list[int]]:
-    """(context, continuation) pairs of each row, and the right choices, by the task at lm_eval/tasks/`definition`.
-
-    Args: `changes` to the definition; its data set becomes `rows` in any case.
-    """
+def harness_pairs(definition: str, rows: list[dict]) -> tuple[list[list], list[int]]:
+    """(context, continuation) pairs of each row, and the right choices, by the task at lm_eval/tasks/`definition`."""
     os.environ |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
     lm_eval = pytest.importorskip("lm_eval")
     datasets = pytest.importorskip("datasets")
-    from lm_eval import utils
     from lm_eval.api.task import ConfigurableTask
+    from lm_eval.tasks._yaml_loader import load_yaml
 
     path = pathlib.Path(lm_eval.__file__).parent / "tasks" / definition
-    try:
-        from lm_eval.tasks._yaml_loader import load_yaml
-
-        config = load_yaml(path)
-    except ImportError:
-        config = utils.load_yaml_config(str(path), mode="full")
+    config = load_yaml(path)
 
     class Task(ConfigurableTask):
         def download(self, dataset_kwargs=None, **kwargs):
             self.dataset = datasets.DatasetDict({"rows": datasets.Dataset.from_list(rows)})
 
     config |= {"training_split": None, "validation_split": None, "test_split": "rows", "fewshot_split": None}
-    config = {key: value for key, value in (config | changes).items() if key not in ("tag", "group")}
+    config = {key: value for key, value in config.items() if key not in ("tag", "group")}
     task = Task(config=config)
     task.build_all_requests(rank=0, world_size=1)
     pairs: dict[int, list] = {}

@@ -49,7 +49,7 @@ def publish(folder, name):
 def test_published_files_ask_what_the_harness_asks_of_their_rows(tmp_path, name):
     rows = publish(tmp_path, name)
     ours = our_pairs(list(benchmarks.items(name, str(tmp_path))))
-    assert ours == harness_pairs(PUBLISHED[name][2], rows, tmp_path)
+    assert ours == harness_pairs(PUBLISHED[name][2], rows)
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -109,13 +109,13 @@ def test_every_benchmark_is_published_here_and_documented():
 
 
 @pytest.mark.parametrize("language", ["et", "sw", "tr"])
-def test_real_xcopa_asks_what_the_harness_asks(real_data, tmp_path, language):
+def test_real_xcopa_asks_what_the_harness_asks(real_data, language):
     items = list(benchmarks.items(f"xcopa_{language}", str(real_data)))
     for split, name, count in (("test", "test", 500), ("validation", "val", 100)):
         mine = [item for item in items if item["split"] == split]
         assert len(mine) == count
         rows = [json.loads(line) for line in (real_data / f"xcopa/{name}.{language}.jsonl").open(encoding="utf-8")]
-        assert our_pairs(mine) == harness_pairs(f"xcopa/default_{language}.yaml", rows, tmp_path)
+        assert our_pairs(mine) == harness_pairs(f"xcopa/default_{language}.yaml", rows)
 
 
 def copa(**changes):
@@ -134,6 +134,8 @@ def copa(**changes):
         ([copa(question="why")], r"line 1: 'question' is 'why', not one of cause, effect"),
         ([{"text": "Mwanga."}], r"line 1: no column '\w+' among text \(docs/evaluation\.md says which"),
         ([copa(premise=["a"])], r"line 1: 'premise' is \['a'\], not text"),
+        ([copa(idx="\ud800")], r"line 1: 'idx' has half of a surrogate pair"),
+        ([copa(idx=[1])], r"line 1: 'idx' is \[1\], not text"),
         ([copa(premise="\ud800 x.")], r"line 1: 'premise' has half of a surrogate pair"),
         ([["Mwanga"]], r"item 1 is a JSON str, no object"),
         ([], r"has no question in it"),
@@ -177,6 +179,66 @@ def test_tasks_that_are_not_there_are_named(tmp_path, name, says):
         list(benchmarks.items(name, str(tmp_path)))
     with pytest.raises(UserError, match="'nowhere', is none: set evaluation_data"):
         list(benchmarks.items("xcopa_sw", "nowhere"))
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "content"),
+    [
+        (
+            "arc_easy",
+            "ARC-Easy-Test.jsonl",
+            '{"id": "M1", "question": {"stem": "What?", "choices": [{"text": "a", "label": "A"}, {"text": "b", "label":'
+            ' "B"}]}, "answerKey": "B"}\n',
+        ),
+        (
+            "openbookqa",
+            "Data/Main/test.jsonl",
+            '{"id": "7", "question": {"stem": "What?", "choices": [{"text": "a", "label": "A"}, {"text": "b", "label":'
+            ' "B"}]}, "answerKey": "B"}\n',
+        ),
+        (
+            "xstorycloze_en",
+            "spring2016.val.en.tsv.split_20_80_eval.tsv",
+            "InputStoryid\tInputSentence1\tInputSentence2\tInputSentence3\tInputSentence4\tRandomFifthSentenceQuiz1\t"
+            "RandomFifthSentenceQuiz2\tAnswerRightEnding\nx\tOne.\tTwo.\tThree.\tFour.\ta\tb\t2\n",
+        ),
+    ],
+)
+def test_the_originals_own_layouts(tmp_path, name, file, content):
+    path = tmp_path / benchmarks.find(name)[0].name / file
+    path.parent.mkdir(parents=True)
+    path.write_text(content)
+    (item,) = benchmarks.items(name, str(tmp_path))
+    assert (item["choices"], item["answer"]) == ([" a", " b"], 1)
+    assert item["prompt"] in ("Question: What?\nAnswer:", "What?", "One. Two. Three. Four.")
+
+
+def test_tables_and_parquet_name_the_row(tmp_path):
+    publish(tmp_path, "sib200_swh_Latn")
+    table = tmp_path / PUBLISHED["sib200_swh_Latn"][0]
+    table.write_text(table.read_text() + "7\ttravel\n")
+    with pytest.raises(UserError, match=r"test\.tsv, line 4 has 2 fields, not 3"):
+        list(benchmarks.items("sib200_swh_Latn", str(tmp_path)))
+    publish(tmp_path, "xcopa_it")
+    parquet = tmp_path / PUBLISHED["xcopa_it"][0]
+    rows = [row | {"idx": number} for number in (1, 2, 2) for row in PUBLISHED["xcopa_it"][1]]
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), parquet)
+    with pytest.raises(UserError, match=r"0000\.parquet, row 3: the id '2' is already that of .*parquet, row 2"):
+        list(benchmarks.items("xcopa_it", str(tmp_path)))
+    parquet.write_bytes(parquet.read_bytes()[:-9])
+    with pytest.raises(UserError, match=r"0000\.parquet cannot be read after row 0"):
+        list(benchmarks.items("xcopa_it", str(tmp_path)))
+
+
+def test_validation_items_come_along_where_there_are_files(tmp_path):
+    (tmp_path / "arc_easy/sw").mkdir(parents=True)
+    rows = PUBLISHED["arc_easy"][1]
+    write_lines(tmp_path / "arc_easy/sw/test.jsonl", rows)
+    assert {item["split"] for item in benchmarks.items("arc_easy_sw", str(tmp_path))} == {"test"}
+    write_lines(tmp_path / "arc_easy/sw/validation.jsonl", rows)
+    items = list(benchmarks.items("arc_easy_sw", str(tmp_path)))
+    assert [item["id"] for item in items] == ["test-M_1", "test-M_2", "validation-M_1", "validation-M_2"]
+    assert {item["group"] for item in items} == {"sw"}
 
 
 def test_choices_that_are_equal_are_left_out_and_counted(tmp_path, capsys):

@@ -184,6 +184,41 @@ def _make_panlex_lite_again(folder: pathlib.Path) -> None:
     _make_panlex_lite(folder)
 
 
+### Benchmarks
+
+_COPA = {"premise": "Mwanga uliwaka.", "choice1": "Niliona.", "choice2": "Nililala.", "question": "effect", "label": 1}
+
+
+def _benchmark(kind: str) -> Reader:
+    rows = [_COPA | {"idx": number} for number in range(20)]
+
+    def make(folder: pathlib.Path) -> None:
+        path = folder / f"xcopa/sw/test{kind}"
+        path.parent.mkdir(parents=True)
+        if kind.endswith(".parquet"):
+            import pyarrow
+            import pyarrow.parquet
+
+            pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), path, row_group_size=10)
+        elif kind == ".tsv":
+            table = [_COPA | {"idx": "idx"}, *rows]
+            table[0] = {key: key for key in table[0]}
+            path.write_text("".join("\t".join(map(str, row.values())) + "\n" for row in table))
+        elif kind == ".json":
+            path.write_text(json.dumps(rows))
+        else:
+            path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    def read(folder: pathlib.Path, draw: random.Random) -> None:
+        from tasks import benchmarks
+
+        for item in benchmarks.items("xcopa_sw", str(folder)):
+            json.dumps(item, ensure_ascii=False).encode()
+            assert 0 <= item["answer"] < len(item["choices"]) and all(map(str.strip, item["choices"]))
+
+    return Reader(make, read)
+
+
 ### Text
 
 
@@ -288,6 +323,7 @@ READERS: dict[str, Reader] = {
     "tfrecord": _text("a.tfrecord", _write_tfrecord),
     "tfrecord.gz": _text("a.tfrecord.gz", _write_tfrecord),
     "tfds": Reader(_make_tfds, _read_tfds),
+    **{f"benchmark{kind}": _benchmark(kind) for kind in (".jsonl", ".json", ".tsv", "-0.parquet")},
 }
 
 from tools import fuzz_runs  # noqa: E402

@@ -16,7 +16,7 @@ def question(row: Row, language: str) -> Question:
     prompt = f"P: {row.text('flores_passage')}\nQ: {row.text('question').strip()}\nAnswer:"
     answers = [row.text(f"mc_answer{number}") for number in (1, 2, 3, 4)]
     passage = row.text("link")
-    identifier = f"{passage}#{row.raw('question_number')}"
+    identifier = f"{passage}#{row.identifier('question_number')}"
     return Question(prompt, spaced(answers), row.one_of("1234", "correct_answer_num"), identifier, passage)
 
 

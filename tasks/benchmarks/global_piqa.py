@@ -14,7 +14,7 @@ _CODE = "[a-z]{3}_[a-z]{4}(_[a-z]{4})?"
 
 def _question(row: Row, count: int) -> Question:
     solutions = [row.text(f"solution{number}") for number in range(count)]
-    identifier = str(row.raw("example_id")) if "example_id" in row.values else ""
+    identifier = row.identifier("example_id") if "example_id" in row.values else ""
     return Question(row.text("prompt"), spaced(solutions), row.one_of("0123"[:count], "label"), identifier)
 
 

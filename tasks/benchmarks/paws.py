@@ -37,7 +37,7 @@ def question(row: Row, language: str) -> Question | None:
         return None
     right, *answers = _WORDS[language]
     choices = [f"{first}, {right}? {answer}, {second}" for answer in answers]
-    return Question("", choices, row.one_of("01", "label"), str(row.raw("id")))
+    return Question("", choices, row.one_of("01", "label"), row.identifier("id"))
 
 
 def _without_spaces(text: str) -> str:

@@ -44,6 +44,11 @@ class Row:
         value = self.raw(*columns)
         return "" if value is None else self._text(value, columns[0])
 
+    def identifier(self, column: str) -> str:
+        """A number or text that names the row."""
+        value = self.raw(column)
+        return str(value) if type(value) is int else self.text(column)
+
     def texts(self, column: str) -> list[str]:
         """A list of texts."""
         values = self.raw(column)

@@ -15,7 +15,7 @@ _ASKED = f"Given the categories {', '.join(_TOPICS[:-1])}, or {_TOPICS[-1]}; wha
 
 def question(row: Row, language: str) -> Question:
     prompt = f"{_ASKED}{row.text('text')}' belong to: \n\n"
-    return Question(prompt, spaced(_TOPICS), row.one_of(_TOPICS, "category"), str(row.raw("index_id")))
+    return Question(prompt, spaced(_TOPICS), row.one_of(_TOPICS, "category"), row.identifier("index_id"))
 
 
 BENCHMARKS = (

@@ -29,7 +29,7 @@ def question(row: Row, language: str) -> Question:
     premise = row.text("premise").strip()[:-1]  # less its full stop
     choices = [row.text(column) for column in ("choice1", "choice2")]
     choices = [choice[0].lower() + choice[1:] for choice in choices]
-    return Question(f"{premise} {joined_by}", spaced(choices), row.one_of("01", "label"), str(row.raw("idx")))
+    return Question(f"{premise} {joined_by}", spaced(choices), row.one_of("01", "label"), row.identifier("idx"))
 
 
 def _files(split: str, short: str) -> tuple[str, ...]:
