@@ -169,6 +169,7 @@ def test_two_runs_compared(trained, tmp_path):
     paths[1].write_text(json.dumps(content))
     with pytest.raises(UserError, match="is of other items"):
         compare(*paths)
+    assert compare(paths[0], paths[0])["toy_world_facts"]["acc"]["p"] == 1
     paths[1].write_text("[1]")
     with pytest.raises(UserError, match="is no results file"):
         compare(*paths)

@@ -11,7 +11,7 @@ from linkjax.files import read_json
 from linkjax.training.run_files import write_whole
 
 _MOST_BYTES = 1 << 30
-_PAIRED = {"acc": "correct", "acc_norm": "correct_norm", "acc_bytes": "correct_bytes"}
+_PAIRED = {"acc": "correct", "acc_norm": "correct_norm"}
 
 
 class Results:
@@ -94,15 +94,14 @@ def _compared(one: dict[str, Any], other: dict[str, Any], place: str) -> dict[st
     for setting in ("split", "shots", "seed"):
         if one[setting] != other[setting]:
             raise UserError(f"{place} has {setting} {one[setting]} and {other[setting]}: score both alike.")
-    items = {item["id"]: item for item in other["items"]}
-    if [(item["id"], item["answer"]) for item in one["items"]] != [
-        (key, item["answer"]) for key, item in items.items()
-    ]:
+    before, after = ([(item["id"], item["answer"]) for item in run["items"]] for run in (one, other))
+    if before != after:
         raise UserError(f"{place} is of other items: score both on the same --data.")
     clusters = [item["cluster"] for item in one["items"]]
     result: dict[str, Any] = {"n": len(clusters), "chance": one["chance"], "split": one["split"]}
     for measure, field in _PAIRED.items():
-        before, after = ([float(item[field]) for item in run] for run in (one["items"], other["items"]))
-        result[measure] = {"first": one[measure], "second": other[measure], **paired(clusters, before, after)}
-        result[measure]["at_chance"] = bool(one["at_chance"] and other["at_chance"])
+        hits = ([float(item[field]) for item in run["items"]] for run in (one, other))
+        result[measure] = {"first": one[measure], "second": other[measure], **paired(clusters, *hits)}
+        known = "at_chance_norm" if measure == "acc_norm" else "at_chance"
+        result[measure]["at_chance"] = bool(one[known] and other[known])
     return result
