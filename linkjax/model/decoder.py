@@ -1,6 +1,6 @@
 """A decoder-only transformer in Flax NNX: pre-norm, RMSNorm, RoPE, SwiGLU, grouped queries, QK-norm.
 
-B rows, L tokens, D model width, H query heads, G key/value heads, K head width, F hidden width,
+B rows, L tokens, M places of a cache, D model width, H query heads, G key/value heads, K head width, F hidden width,
 V vocabulary (padded). Every parameter names its logical axes; which mesh axes those are is decided
 elsewhere (`Layout`). The parameters map one to one to Qwen3 (Yang et al. 2025), without QK-norm to Llama.
 """
@@ -13,11 +13,12 @@ import jax.numpy as jnp
 from flax import nnx
 
 from linkjax.errors import UserError
-from linkjax.model.attention import BACKENDS, Attend, attend
+from linkjax.model.attention import BACKENDS, Attend, attend, cached
 from linkjax.settings import setting
 
 # (value, logical axis of each dimension) -> the value, laid out over devices as the mesh asks
 Constrain = Callable[[jax.Array, tuple[str | None, ...]], jax.Array]
+Cache = tuple[jax.Array, jax.Array]  # keys and values of the tokens so far
 _VOCABULARY_MULTIPLE = 128  # so that the vocabulary divides over devices and tiles well
 
 # What is kept for the backward pass of a block, beside its input.
@@ -105,12 +106,7 @@ class Decoder(nnx.Module):
 
     def __call__(self, tokens_BxL: jax.Array, segments_BxL: jax.Array, positions_BxL: jax.Array) -> jax.Array:
         """Returns x_BxLxD, what logits are made of."""
-        dtype = jnp.dtype(self.settings.dtype)
-        # A device looks up whole vectors, in its part of the vocabulary; in float32, because the gradient of a frequent
-        # piece is a sum over thousands of tokens.
-        embedding_VxD = self.layout.constrain(self.embedding_VxD[...], ("vocabulary", None))
-        x_BxLxD = embedding_VxD[tokens_BxL].astype(dtype)
-        x_BxLxD = self.layout.constrain(x_BxLxD, ("batch", "length", None))
+        x_BxLxD = self._embed(tokens_BxL)
 
         def run(block: Block, x_BxLxD: jax.Array) -> jax.Array:
             return block(x_BxLxD, segments_BxL, positions_BxL)
@@ -121,6 +117,36 @@ class Decoder(nnx.Module):
             self.blocks, x_BxLxD
         )
         return rms_norm(x_BxLxD, self.norm_D[...], self.settings.norm_epsilon)
+
+    def extend(self, tokens_BxL: jax.Array, positions_BxL: jax.Array, cache: Cache) -> tuple[jax.Array, Cache]:
+        """The same for rows of one document each, whose tokens before these are in the cache; and the cache with them.
+
+        A row's token of position p takes place p of the M of its cache, whatever was there. It sees places 0 to p.
+        """
+
+        def run(block: Block, cache: Cache, x_BxLxD: jax.Array) -> tuple[jax.Array, Cache]:
+            return block.extend(x_BxLxD, positions_BxL, cache)
+
+        x_BxLxD, cache = nnx.scan(
+            run, in_axes=(0, 0, nnx.Carry), out_axes=(nnx.Carry, 0), unroll=self.layout.unroll
+        )(self.blocks, cache, self._embed(tokens_BxL))  # fmt: skip
+        return rms_norm(x_BxLxD, self.norm_D[...], self.settings.norm_epsilon), cache
+
+    def empty_cache(self, rows: int, places: int) -> Cache:
+        """Keys and values of no token: each NxBxMxGxK, of N layers."""
+        settings = self.settings
+        shape = (settings.layers, rows, places, settings.kv_heads, settings.head_width)
+        nothing = self.layout.constrain(
+            jnp.zeros(shape, jnp.dtype(settings.dtype)), (None, "batch", None, "kv_heads", None)
+        )
+        return nothing, nothing
+
+    def _embed(self, tokens_BxL: jax.Array) -> jax.Array:
+        dtype = jnp.dtype(self.settings.dtype)
+        # A device looks up whole vectors, in its part of the vocabulary; in float32, because the gradient of a frequent
+        # piece is a sum over thousands of tokens.
+        embedding_VxD = self.layout.constrain(self.embedding_VxD[...], ("vocabulary", None))
+        return self.layout.constrain(embedding_VxD[tokens_BxL].astype(dtype), ("batch", "length", None))
 
     @property
     def projection_VxD(self) -> jax.Array:
@@ -163,11 +189,30 @@ class Block(nnx.Module):
         self.down_FxD = _weight(rngs, (hidden, width), ("hidden", "width"), deep * hidden**-0.5)
 
     def __call__(self, x_BxLxD: jax.Array, segments_BxL: jax.Array, positions_BxL: jax.Array) -> jax.Array:
-        settings, dtype = self.settings, x_BxLxD.dtype
+        q_BxLxHxK, k_BxLxGxK, v_BxLxGxK = self._queries_keys_values(x_BxLxD, positions_BxL)
+        # Each device asks for its stretch of the row and reads the keys and values of the whole row.
+        q_BxLxHxK = self.layout.constrain(q_BxLxHxK, ("batch", "length", "heads", None))
+        k_BxLxGxK = self.layout.constrain(k_BxLxGxK, ("batch", None, "kv_heads", None))
+        v_BxLxGxK = self.layout.constrain(v_BxLxGxK, ("batch", None, "kv_heads", None))
+        return self._add(x_BxLxD, self.layout.attend(q_BxLxHxK, k_BxLxGxK, v_BxLxGxK, segments_BxL))
 
-        def project(equation: str, x: jax.Array, weight: nnx.Param) -> jax.Array:
-            return jnp.einsum(equation, x, weight[...].astype(dtype))
+    def extend(self, x_BxLxD: jax.Array, positions_BxL: jax.Array, cache: Cache) -> tuple[jax.Array, Cache]:
+        """See `Decoder.extend`; the cache is this block's, each BxMxGxK."""
+        q_BxLxHxK, k_BxLxGxK, v_BxLxGxK = self._queries_keys_values(x_BxLxD, positions_BxL)
+        rows_Bx1 = jnp.arange(len(x_BxLxD))[:, None]
+        cache = tuple(
+            self.layout.constrain(held.at[rows_Bx1, positions_BxL].set(new), ("batch", None, "kv_heads", None))
+            for held, new in zip(cache, (k_BxLxGxK, v_BxLxGxK), strict=True)
+        )
+        return self._add(x_BxLxD, cached.attend(q_BxLxHxK, *cache, positions_BxL)), cache
 
+    def _project(self, equation: str, x: jax.Array, weight: nnx.Param) -> jax.Array:
+        return jnp.einsum(equation, x, weight[...].astype(x.dtype))
+
+    def _queries_keys_values(
+        self, x_BxLxD: jax.Array, positions_BxL: jax.Array
+    ) -> tuple[jax.Array, jax.Array, jax.Array]:
+        settings, project = self.settings, self._project
         y_BxLxD = rms_norm(x_BxLxD, self.norm_attention_D[...], settings.norm_epsilon)
         q_BxLxHxK = project("bld,dhk->blhk", y_BxLxD, self.query_DxHxK)
         k_BxLxGxK = project("bld,dgk->blgk", y_BxLxD, self.key_DxGxK)
@@ -176,12 +221,11 @@ class Block(nnx.Module):
             q_BxLxHxK = rms_norm(q_BxLxHxK, self.norm_query_K[...], settings.norm_epsilon)
             k_BxLxGxK = rms_norm(k_BxLxGxK, self.norm_key_K[...], settings.norm_epsilon)
         q_BxLxHxK = rotate(q_BxLxHxK, positions_BxL, settings.rope_base)
-        k_BxLxGxK = rotate(k_BxLxGxK, positions_BxL, settings.rope_base)
-        # Each device asks for its stretch of the row and reads the keys and values of the whole row.
-        q_BxLxHxK = self.layout.constrain(q_BxLxHxK, ("batch", "length", "heads", None))
-        k_BxLxGxK = self.layout.constrain(k_BxLxGxK, ("batch", None, "kv_heads", None))
-        v_BxLxGxK = self.layout.constrain(v_BxLxGxK, ("batch", None, "kv_heads", None))
-        a_BxLxHxK = self.layout.attend(q_BxLxHxK, k_BxLxGxK, v_BxLxGxK, segments_BxL)
+        return q_BxLxHxK, rotate(k_BxLxGxK, positions_BxL, settings.rope_base), v_BxLxGxK
+
+    def _add(self, x_BxLxD: jax.Array, a_BxLxHxK: jax.Array) -> jax.Array:
+        """The stream with what attention found and what the feed-forward makes of it."""
+        settings, project = self.settings, self._project
         x_BxLxD = x_BxLxD + project("blhk,hkd->bld", a_BxLxHxK, self.out_HxKxD)
         y_BxLxD = rms_norm(x_BxLxD, self.norm_hidden_D[...], settings.norm_epsilon)
         h_BxLxF = jax.nn.silu(project("bld,df->blf", y_BxLxD, self.gate_DxF))

@@ -14,7 +14,7 @@ from jax.sharding import PartitionSpec as P
 
 from linkjax.errors import UserError
 from linkjax.model.attention import make_attend
-from linkjax.model.decoder import Decoder, Layout, ModelSettings, padded_vocabulary
+from linkjax.model.decoder import Cache, Decoder, Layout, ModelSettings, padded_vocabulary
 from linkjax.training import sharding
 from linkjax.training.loss import Rows, TokenLosses, objective, token_losses
 from linkjax.training.optimizer import OptimizerSettings, make_optimizer, make_schedule
@@ -101,6 +101,19 @@ class Trainer:
     def logits(self, params: Any, rows: Rows) -> jax.Array:
         """logits_BxLxV over the tokenizer's pieces, without the padding of the vocabulary."""
         return self._jitted_logits(params, rows)
+
+    def empty_cache(self, rows: int, places: int) -> Cache:
+        """For documents of up to `places` tokens, one a row."""
+        return self._jitted_cache(rows, places)
+
+    def extend(
+        self, params: Any, tokens_BxL: jax.Array, positions_BxL: jax.Array, lasts_B: jax.Array, cache: Cache
+    ) -> tuple[jax.Array, Cache]:
+        """logits_BxV after the token that `lasts_B` points at, over the tokenizer's pieces; see `Decoder.extend`.
+
+        `cache` is consumed.
+        """
+        return self._jitted_extend(params, tokens_BxL, positions_BxL, lasts_B, cache)
 
     def place(self, rows: dict[str, Any]) -> Rows:
         """A batch on the devices from this process's block of its rows (`sharding.row_block`)."""
@@ -324,6 +337,23 @@ class Trainer:
             return found.losses_BxL, found.greatest_BxL == 0
 
         return jax.jit(score, out_shardings=NamedSharding(self.mesh, P()))
+
+    @functools.cached_property
+    def _jitted_cache(self):
+        def empty(rows, places):
+            return nnx.merge(*self._split).empty_cache(rows, places)
+
+        return jax.jit(empty, static_argnums=(0, 1))
+
+    @functools.cached_property
+    def _jitted_extend(self):
+        def extend(params, tokens_BxL, positions_BxL, lasts_B, cache):
+            decoder = self._merged(params)
+            x_BxLxD, cache = decoder.extend(tokens_BxL, positions_BxL, cache)
+            x_Bx1xD = jnp.take_along_axis(x_BxLxD, lasts_B[:, None, None], axis=1)
+            return decoder.logits(x_Bx1xD)[:, 0, : self.vocabulary], cache
+
+        return jax.jit(extend, donate_argnums=4)
 
     @functools.cached_property
     def _jitted_logits(self):
