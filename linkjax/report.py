@@ -93,8 +93,8 @@ def results_table(content: Mapping[str, Any], tasks: Sequence[str]) -> str:
     swapped = content.get("swapped_text") or {}
     if swapped.get("tokens_swapped"):
         parts.append(
-            f"  loss on held-out English with words swapped: {swapped['loss_swapped']:.3f} swapped-in tokens,"
-            f" {swapped['loss_unswapped']:.3f} others"
+            f"  loss on held-out English with words swapped: {_shown(swapped['loss_swapped'], 3)} swapped-in tokens,"
+            f" {_shown(swapped['loss_unswapped'], 3)} others"
         )
     return "\n".join(parts) if content["languages"] or tasks else "  nothing was measured: no tasks, no held-out text"
 
