@@ -493,7 +493,9 @@ def test_a_document_has_a_size(tmp_path, monkeypatch):
 # Damage of all kinds
 
 
-@pytest.mark.parametrize("name", ["tsv.gz", "written", "jmdict", "wiktextract", "panlex_sqlite", "jsonl", "config"])
+@pytest.mark.parametrize(
+    "name", ["tsv.gz", "written", "jmdict", "wiktextract", "panlex_sqlite", "jsonl", "benchmark.tsv", "config"]
+)
 def test_damaged_files_are_read_or_refused(tmp_path, name):
     """A few tries of what `tools/fuzz.py` does for minutes."""
     reader = fuzz.READERS[name]
