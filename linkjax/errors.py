@@ -4,6 +4,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator
+from typing import Any, TextIO
 
 # A file's contents may be quoted, and shall neither break the line, command the terminal nor turn the text round.
 _CONTROLS = [*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
@@ -30,6 +31,30 @@ class Interrupted(Exception):
     def __init__(self, message: str, code: int):
         super().__init__(message)
         self.code = code
+
+
+class _Unbreakable:
+    """A stream whose reader may die, or whose disk may fill up, without a word."""
+
+    def __init__(self, stream: TextIO):
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            self._stream.flush()
+
+
+def outlive_the_terminal() -> None:
+    """From now on, what goes to standard error may get lost; the program goes on."""
+    sys.stderr = _Unbreakable(sys.stderr)
 
 
 @contextlib.contextmanager

@@ -70,12 +70,18 @@ class Loop:
         self._leave, self._saves = Agreed("leave"), 0
         self._restart_clock()
 
+        name = "" if first() else f"process-{jax.process_index()}"
+        self._watchdog = Watchdog(settings.hang_minutes, workdir, also=dump_stacks, name=name).start()
+        self._stepped = False
+
         restored = self._checkpoints.restore_newest(trainer.abstract)
         data: dict[str, Any] = {}
         if restored:
             place = f"checkpoint {restored.step} of '{workdir}'"
             data = check_data(restored.data, place)
-            folders.check_same_data(check_run(restored.run, place), prepared)
+            run = check_run(restored.run, place)
+            folders.check_same_data(run, prepared)
+            folders.check_alike(configs.from_dict(run["config"]), config, workdir)  # its config.json may be lost
             say(f"going on from step {restored.step} of {settings.steps}")
             self._state, self.step = restored.state, restored.step
         else:
@@ -92,14 +98,12 @@ class Loop:
             self._events.write("restored" if restored else "begun", self.step)
         self._open_logs()
         self._trace = Trace(settings.profile if first() else "", workdir / "profile")
-        name = "" if first() else f"process-{jax.process_index()}"
-        self._watchdog = Watchdog(settings.hang_minutes, workdir, also=dump_stacks, name=name).start()
         self._mark = time.perf_counter()
 
     def close(self) -> None:
         """Waits for a checkpoint that is being written."""
         with contextlib.ExitStack() as opened:
-            for thing in (*self._logs, self._checkpoints, self._stream, self._trace, self._watchdog):
+            for thing in (self._watchdog, *self._logs, self._checkpoints, self._stream, self._trace):
                 opened.enter_context(contextlib.closing(thing))
 
     def finish_evaluation(self) -> None:
@@ -115,14 +119,14 @@ class Loop:
         """The next step; in the one before, a bad gradient may have made it one some steps back."""
         step = self.step + 1
         self._trace.before(step)
-        self._watchdog.beat(self.step)
+        self._watchdog.beat(self.step if self._stepped else None)  # the first one is compiled
         rows = next(self._stream)
         waited = time.perf_counter() - self._mark
         with jax.transfer_guard("disallow"):
             self._state, metrics = self._trainer.update(self._state, self._trainer.place(rows))
         if self._last and not self._log({}):
             return
-        self.step = step
+        self.step, self._stepped = step, True
         self._interruptions.anything_to_save()
         now = time.perf_counter()
         self._last = metrics, self._stream.documents, now - self._mark, waited
@@ -237,13 +241,19 @@ class Loop:
         self._note("rewind", at, to=step)
         self._open_logs()
 
+    def _history(self) -> list[dict[str, Any]]:
+        """Of the last steps."""
+        unlogged = [self._unlogged] if self._unlogged else []
+        return read_metrics(self._workdir)[-HISTORY:] + unlogged
+
     def _open_logs(self) -> None:
         """What writes of the run as it goes, from the present step on; what was written beyond it is dropped."""
         for log in self._logs:
             log.close()
         if first():
-            self._logs = [MetricsLog(self._workdir, self.step), Progress(self._settings.steps, self.step)]
-        self._guard.remember(on_first(lambda: read_metrics(self._workdir)[-HISTORY:]))
+            logged = self.step - 1 if self._unlogged else self.step
+            self._logs = [MetricsLog(self._workdir, logged), Progress(self._settings.steps, self.step)]
+        self._guard.remember(on_first(self._history), int(self._state["skipped"]))
 
     def _positions(self) -> dict[int, str]:
         """Where all shards stand, those of the other processes too."""

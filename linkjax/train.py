@@ -22,7 +22,7 @@ from linkjax import report
 from linkjax import workdir as folders
 from linkjax.data.pipeline import Stream, StreamSettings, expected_passes, pass_limits
 from linkjax.data.prepared import Prepared
-from linkjax.errors import UserError
+from linkjax.errors import UserError, outlive_the_terminal
 from linkjax.loop import Loop
 from linkjax.training.interruptions import Interruptions
 from linkjax.training.processes import OPTIONS, first, joined, leave_now, on_first, say
@@ -109,6 +109,7 @@ def _warn_of_repetition(prepared: Prepared, settings: StreamSettings) -> None:
 
 
 def run(config: ml_collections.ConfigDict, workdir: str, coordinator: str, processes: str, process: str) -> None:
+    outlive_the_terminal()  # a closed window is no reason to lose a run
     with joined(coordinator, processes, process):
         folder = pathlib.Path(on_first(lambda: workdir or folders.new_workdir()))
         summary = train(config, folder)

@@ -60,17 +60,16 @@ def held(workdir: pathlib.Path) -> Iterator[None]:
     if workdir.exists() and not workdir.is_dir():
         raise UserError(f"--workdir={workdir} is a file: name a folder.")
     created = [folder for folder in (workdir, *workdir.parents) if not folder.exists()]
-    try:
-        with locked(workdir / LOCK, f"{workdir} is being trained"):
+    with locked(workdir / LOCK, f"{workdir} is being trained"):
+        try:
             yield
-            return
-    finally:
-        if created and not (workdir / CONFIG).exists():
-            with contextlib.suppress(OSError):  # there is more in it
-                if [path.name for path in workdir.iterdir()] == [LOCK]:
-                    (workdir / LOCK).unlink()
-                for folder in created:
-                    folder.rmdir()
+        finally:
+            if created and not (workdir / CONFIG).exists():
+                with contextlib.suppress(OSError):  # there is more in it
+                    if [path.name for path in workdir.iterdir()] == [LOCK]:
+                        (workdir / LOCK).unlink()
+                    for folder in created:
+                        folder.rmdir()
 
 
 def finished(workdir: pathlib.Path) -> dict[str, Any] | None:
@@ -94,10 +93,15 @@ def begun_alike(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> dic
       UserError: others have changed, which would change the training.
     """
     path = workdir / CONFIG
-    if not path.exists():
-        return {}
+    return check_alike(configs.from_json(path), config, workdir) if path.exists() else {}
+
+
+def check_alike(
+    before: ml_collections.ConfigDict, config: ml_collections.ConfigDict, workdir: pathlib.Path
+) -> dict[str, tuple[Any, Any]]:
+    """`begun_alike`, with the config that the run was begun with."""
     harmless, others = {}, {}
-    for key, values in configs.differences(configs.completed(configs.from_json(path)), config).items():
+    for key, values in configs.differences(configs.completed(before), config).items():
         may = {key, key.partition(".")[0]} & set(_MAY_CHANGE)
         (harmless if may else others)[key] = values
     if others:
@@ -121,7 +125,7 @@ def prepare(config: ml_collections.ConfigDict, folder: pathlib.Path) -> None:
             except BaseException:
                 process.terminate()
                 raise
-    if code in (-signal.SIGTERM, 128 + signal.SIGTERM):  # to all processes of a job at once
+    if code in (-signal.SIGTERM, 128 + signal.SIGTERM, -signal.SIGUSR1):  # to all processes of a job at once
         raise Interrupted("", PREEMPTED)
     if code < 0:
         raise UserError(f"preparing {folder} was ended by signal {-code}: start it again.")
@@ -169,6 +173,8 @@ def code_version() -> str:
 def summarise(steps: int, prepared: Prepared, workdir: pathlib.Path) -> dict[str, Any]:
     """Writes `summary.json` and returns what is in it."""
     records = read_metrics(workdir)
+    if not records:
+        raise UserError(f"{workdir} has a finished run's checkpoint but no metrics.jsonl: put that file back.")
     summary: dict[str, Any] = {"steps": steps}
     for name in records[-1]:
         recent = name.startswith("loss") or name in ("tokens_per_second", "waiting_share", "padding_share", "mfu")

@@ -251,6 +251,53 @@ def test_a_store_that_does_not_answer_breaks_no_checkpoint(saved, monkeypatch):
     assert checkpoints.steps() == [1, 2]
 
 
+def test_one_that_is_there_counts_though_an_old_one_cannot_be_removed(saved, tmp_path, capsys, monkeypatch):
+    checkpoints, _ = saved
+    monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: (_ for _ in ()).throw(OSError(errno.ENOTEMPTY, "busy")))
+    state = make().initialise(0)
+    state["step"] = state["step"] + 3
+    checkpoints.save_now(ToSave(state, DATA, RUN, tmp_path / "tokenizer.model"))
+    assert "not all removed" in capsys.readouterr().err
+    assert checkpoints.newest() == 3
+
+
+def test_a_store_that_fails_once_where_a_save_begins_is_asked_again(saved, tmp_path, monkeypatch):
+    checkpoints, _ = saved
+    monkeypatch.setattr("linkjax.training.checkpoints._WAITS", (0.01,))
+    made, failures = Checkpoints._make_way, iter([True])
+
+    def fail_once(one):
+        if next(failures, False):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        made(one)
+
+    monkeypatch.setattr(Checkpoints, "_make_way", fail_once)
+    state = make().initialise(0)
+    state["step"] = state["step"] + 3
+    checkpoints.save_now(ToSave(state, DATA, RUN, tmp_path / "tokenizer.model"))
+    assert checkpoints.newest() == 3
+
+
+def test_a_rewind_goes_to_a_whole_checkpoint_and_touches_none_before_it_knows(saved):
+    checkpoints, _ = saved
+    (checkpoints.folder / "1/tokenizer.model").write_bytes(b"damaged")
+    assert checkpoints.set_aside_after(2) == 2
+    assert checkpoints.steps() == [1, 2]
+    (checkpoints.folder / "2" / MANIFEST).unlink()
+    assert checkpoints.set_aside_after(1) == 0
+    assert checkpoints.steps() == []
+    assert len(list(checkpoints.folder.glob("*.rewound-*"))) == 2
+    with pytest.raises(UserError, match=r"none of the 2 checkpoints .*rewound-.*: set aside"):
+        checkpoints.restore_newest(make().abstract)
+
+
+def test_folders_that_are_no_steps_are_none(saved):
+    checkpoints, _ = saved
+    for name in ("²", "0002", "2.5", "-1"):
+        (checkpoints.folder / name).mkdir()
+    assert checkpoints.steps() == [1, 2]
+
+
 def test_a_manifest_that_leads_out_of_the_checkpoint_is_not_followed(saved):
     checkpoints, _ = saved
     path = checkpoints.folder / "2" / MANIFEST

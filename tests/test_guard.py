@@ -84,6 +84,17 @@ def test_what_was_before_a_restart_counts():
     assert len(looked_at(guard, [3.0], start=41)[1]) == 1
 
 
+def test_skipped_steps_of_before_are_not_new_ones():
+    """Where the line of the step before is not there, e.g. because its evaluation was left for later."""
+    guard = Guard(GuardSettings(bad_gradient="stop"), print)
+    guard.remember([], skipped=3)
+    assert looked_at(guard, [2.0], [3])[0] == [False]
+    guard.remember([{"loss": 2.0, "skipped_steps": 1}, {"step": 2}], skipped=2)
+    assert looked_at(guard, [2.0], [2])[0] == [False]
+    with pytest.raises(UserError, match="bad gradient"):
+        looked_at(guard, [math.nan], [3])
+
+
 def test_skip_goes_on_until_too_many_come_in_a_row():
     guard = Guard(GuardSettings(most_in_a_row=3), print)
     answers, written = looked_at(guard, [2.0, math.nan, 2.0, math.nan, math.nan, 2.0], [0, 1, 1, 2, 3, 3])
@@ -112,8 +123,11 @@ def test_rewind_asks_for_it_as_often_as_is_allowed():
 def test_events_are_lines_with_a_time(tmp_path):
     events = Events(tmp_path)
     events.write("loss spike", 3, loss=None)
+    with (tmp_path / EVENTS).open("a") as file:
+        file.write('{"event": "torn by a full di')
     events.write("rewind", 9, to=4)
-    first, second = map(json.loads, (tmp_path / EVENTS).read_text().splitlines())
+    lines = (tmp_path / EVENTS).read_text().splitlines()
+    first, second = json.loads(lines[0]), json.loads(lines[2])
     assert (first["event"], first["step"], first["loss"]) == ("loss spike", 3, None)
     assert second["to"] == 4
     assert second["time"].startswith("20")

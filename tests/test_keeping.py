@@ -1,5 +1,7 @@
 """When checkpoints are written, and which of them stay."""
 
+import math
+
 import hypothesis
 import hypothesis.strategies as st
 import pytest
@@ -49,6 +51,11 @@ def test_removing_as_they_come_leaves_what_was_promised(steps, newest, every, be
     measured = [losses[step] for step in seen if losses[step] is not None]
     assert not (best and measured) or min(measured) in [losses[step] for step in left]
     assert every or len(left) <= newest + bool(best)
+
+
+def test_what_is_no_number_is_not_the_best():
+    scores = {10: math.nan, 20: 1.0, 30: None, 40: 2.0}
+    assert Keep(1, best="loss").of([Saved(step, {"loss": score}) for step, score in scores.items()]) == {20, 40}
 
 
 def test_a_metric_that_is_not_measured_is_refused():

@@ -168,6 +168,16 @@ def test_a_store_that_does_not_answer_at_all_ends_the_run_with_a_sentence(toy_fo
         in_process(toy_folder, tmp_path / "run", steps=5)
 
 
+def test_a_terminal_that_is_gone_ends_no_run(toy_folder, tmp_path):
+    workdir = tmp_path / "run"
+    process = start(options(toy_folder, workdir, steps=40, eval_every=5))
+    wait_until(lambda: len(steps_logged(workdir)) > 5, process)
+    process.stderr.close()
+    assert process.wait(timeout=120) == 0
+    assert (workdir / "summary.json").exists()
+    process.stdout.close()
+
+
 def test_a_full_disk_is_a_sentence_and_what_was_saved_stays(toy_folder, tmp_path):
     workdir = tmp_path / "run"
     arguments = options(toy_folder, workdir / "run", steps=400, checkpoint_every=5, keep_checkpoints=100)
@@ -305,8 +315,27 @@ def test_asked_to_leave_in_an_evaluation_it_makes_up_for_it_later(toy_folder, tm
     assert interrupted.value.code == 75
     assert scored[0] == 2  # it did not finish the evaluation
     assert steps_logged(tmp_path / "run") == list(range(1, 10))
+
+    place = Trainer.place
+
+    def die(trainer, rows):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):  # after it has made up for it
+        patched.setattr(Trainer, "place", die)
+        in_process(toy_folder, tmp_path / "run")
+    assert steps_logged(tmp_path / "run") == list(range(1, 11))
+    assert Trainer.place is place
     in_process(toy_folder, tmp_path / "run")
     assert without_times(tmp_path / "run") == without_times(whole)
+
+
+def test_without_its_config_a_run_still_knows_with_which_settings_it_was_begun(toy_folder, tmp_path):
+    in_process(toy_folder, tmp_path / "run", steps=10)
+    for name in ("config.json", "summary.json"):
+        (tmp_path / "run" / name).unlink()
+    with pytest.raises(UserError, match=r"link.ratio was 0.5 and is 0.25, steps was 10 and is 20"):
+        in_process(toy_folder, tmp_path / "run", **{"link.ratio": 0.25})
 
 
 def test_the_best_and_every_so_many_th_stay(toy_folder, tmp_path):

@@ -92,7 +92,8 @@ class Checkpoints:
         """Steps that have a folder, whole or not, oldest first."""
         if not self.folder.is_dir():
             return []
-        return sorted(int(path.name) for path in self.folder.iterdir() if path.name.isdigit())
+        names = (path.name for path in self.folder.iterdir())
+        return sorted(int(name) for name in names if name.isascii() and name.isdigit() and name == str(int(name)))
 
     ### Writing
 
@@ -108,12 +109,11 @@ class Checkpoints:
         if self._under_way:
             self._settle()
         step = int(what.state["step"])
-        with writing(self.folder):  # Orbax hangs where it cannot make its folder
-            processes.on_first(self._make_way)
         folder = self.folder / _WRITING / str(step)
         weights, rest = _parts(what.state)
         entries = {**weights, "training": serialization.to_state_dict(rest), "data": what.data, "run": what.run}
         try:
+            processes.on_first(self._make_way)  # Orbax hangs where it cannot make its folder
             with self._context():
                 response = ocp.save_checkpointables_async(folder, entries)
         except (OSError, ValueError, RuntimeError, UserError) as error:
@@ -158,12 +158,18 @@ class Checkpoints:
         shutil.copyfile(what.tokenizer, folder / "tokenizer.model")
         write_manifest(folder, step, what.metrics)
         rename_durably(folder, self.folder / str(step))
+        try:
+            self._remove_old(folder.parent)
+        except OSError as error:  # the new one is there, which is what counts
+            processes.say(f"warning: old checkpoints in {self.folder} are not all removed: {error}")
+
+    def _remove_old(self, place: pathlib.Path) -> None:
         kept = self.keep.of([saved(self.folder / str(step)) for step in self.steps()])
         for old in set(self.steps()) - kept:
-            leaving = folder.with_name(f"old-{old}")  # it must not be found half removed in its place
+            leaving = place / f"old-{old}"  # it must not be found half removed where it was
             (self.folder / str(old)).rename(leaving)
             shutil.rmtree(leaving)
-        folder.parent.rmdir()
+        place.rmdir()
 
     def _settle(self) -> bool:
         """Waits for the one under way; whether it is there now."""
@@ -237,12 +243,11 @@ class Checkpoints:
                 broken[step] = found
                 continue
             for bad_step, bad_fault in broken.items():
-                renamed = self.folder / f"{bad_step}.broken-{time.strftime('%Y%m%d-%H%M%S')}"
-                (self.folder / str(bad_step)).rename(renamed)
-                processes.say(f"warning: checkpoint {bad_step} is broken ({bad_fault}); renamed to {renamed.name}")
+                renamed = self._set_aside(bad_step, "broken")
+                processes.say(f"warning: checkpoint {bad_step} is broken ({bad_fault}); renamed to {renamed}")
             return step
         faults = [f"{step}: {found}" for step, found in broken.items()]
-        faults += [f"{path.name}: set aside as broken" for path in sorted(self.folder.glob("*.broken-*"))]
+        faults += [f"{path.name}: set aside" for path in sorted(self.folder.glob("[0-9]*.[br]*-*"))]
         if faults:
             raise UserError(
                 f"none of the {len(faults)} checkpoints in {self.folder} is whole ({faults[0]}):"
@@ -273,13 +278,23 @@ class Checkpoints:
         return processes.on_first(lambda: self._set_aside_after(which))
 
     def _set_aside_after(self, which: int) -> int:
-        steps = self.steps()
-        chosen = max(len(steps) - which, 0)
-        for step in steps[chosen + 1 :]:
-            renamed = f"{step}.rewound-{time.strftime('%Y%m%d-%H%M%S')}"
-            (self.folder / str(step)).rename(self.folder / renamed)
-            processes.say(f"checkpoint {step} is renamed to {renamed}")
-        return steps[chosen] if steps else 0
+        whole = [step for step in self.steps() if self.fault(step) is None]
+        chosen = whole[max(len(whole) - which, 0)] if whole else 0
+        for step in reversed(self.steps()):  # the newest first: if this is cut off, the same one is chosen again
+            if step > chosen:
+                processes.say(f"checkpoint {step} is renamed to {self._set_aside(step, 'rewound')}")
+        return chosen
+
+    def _set_aside(self, step: int, why: str) -> str:
+        """Renames a checkpoint and returns its new name."""
+        stem = f"{step}.{why}-{time.strftime('%Y%m%d-%H%M%S')}"
+        number, name = 1, stem
+        while (self.folder / name).exists():
+            number += 1
+            name = f"{stem}-{number}"
+        with writing(self.folder / name):
+            (self.folder / str(step)).rename(self.folder / name)
+        return name
 
     def newest(self) -> int:
         """The newest step that is whole.

@@ -4,6 +4,7 @@ import collections
 import dataclasses
 import json
 import math
+import os
 import pathlib
 import statistics
 import time
@@ -52,8 +53,9 @@ class Events:
 
     def write(self, event: str, step: int, **about: Any) -> None:
         record = {"event": event, "step": step, "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), **about}
-        with writing(self._path), self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record, ensure_ascii=False) + "\n")
+        with writing(self._path), self._path.open("ab+") as file:
+            torn = file.tell() and (file.seek(-1, os.SEEK_END), file.read(1))[1] != b"\n"  # a disk was full
+            file.write((b"\n" if torn else b"") + json.dumps(record).encode() + b"\n")
 
 
 class Guard:
@@ -65,12 +67,16 @@ class Guard:
         self._say = say
         self.remember([])
 
-    def remember(self, records: Sequence[Mapping[str, Any]]) -> None:
-        """Forgets what it saw; the steps before are these, with `loss` and `skipped_steps`."""
+    def remember(self, records: Sequence[Mapping[str, Any]], skipped: int = 0) -> None:
+        """Forgets what it saw; the steps before are these, as far as they are known.
+
+        Args: `skipped` steps of the run so far.
+        """
         self._losses: collections.deque[float] = collections.deque(maxlen=HISTORY)
-        self._in_a_row, self._skipped = 0, 0
+        self._in_a_row, self._skipped = 0, records[0].get("skipped_steps", skipped) if records else skipped
         for record in records:
-            self._add(record["loss"], record["skipped_steps"])
+            self._add(record.get("loss"), record.get("skipped_steps", self._skipped))
+        self._skipped = skipped
 
     def look(
         self,

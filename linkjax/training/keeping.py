@@ -1,6 +1,7 @@
 """When a checkpoint is written, and which of the older ones stay."""
 
 import dataclasses
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -45,7 +46,7 @@ class Keep:
         if self.every:
             policies.append(_policies.EveryNSteps(self.every))
         if self.best:
-            with_it = [one for one in checkpoints if one.metrics and one.metrics.get(self.best) is not None]
+            with_it = [one for one in checkpoints if one.metrics and _is_number(one.metrics.get(self.best))]
             best = sorted(with_it, key=lambda one: one.metrics[self.best], reverse=not lower_is_better(self.best))
             policies.append(_policies.CustomSteps([one.step for one in best[:1]]))
         stay = _policies.AnyPreservationPolicy(policies).should_preserve(
@@ -57,6 +58,10 @@ class Keep:
         """Raises UserError where the metric to keep the best of is not among those measured."""
         if self.best and self.best not in metrics:
             raise UserError(f"keep_best is '{self.best}', which is not measured: choose one of {', '.join(metrics)}.")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def lower_is_better(metric: str) -> bool:

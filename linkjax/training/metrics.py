@@ -96,7 +96,8 @@ class _Line(NamedTuple):
     record: dict[str, Any] | None  # None: damaged
 
 
-def _read(path: pathlib.Path) -> Iterator[_Line]:
+def _read(path: pathlib.Path, last_step: float = math.inf) -> Iterator[_Line]:
+    """Steps beyond `last_step` say nothing of those that follow."""
     if not path.exists():
         return
     before = 0
@@ -105,7 +106,8 @@ def _read(path: pathlib.Path) -> Iterator[_Line]:
             record = _parsed(text)
             if record and record["step"] <= before:
                 record = None
-            before = record["step"] if record else before
+            if record and record["step"] <= last_step:
+                before = record["step"]
             yield _Line(text, record)
 
 
@@ -127,11 +129,13 @@ def _numbers(record: dict[str, Any]) -> bool:
 
 def _cut_back(path: pathlib.Path, last_step: int) -> list[dict[str, Any]]:
     """Leaves the steps up to `last_step` in the file and returns them."""
-    lines = list(_read(path))
-    while lines and (lines[-1].record is None or lines[-1].record["step"] > last_step):
+    lines = list(_read(path, last_step))
+    if lines and lines[-1].record is None:
         lines.pop()
-    kept = [line.record for line in lines if line.record]
-    damaged = [number for number, line in enumerate(lines, start=1) if line.record is None]
+    while lines and lines[-1].record and lines[-1].record["step"] > last_step:
+        lines.pop()
+    kept = [line.record for line in lines if line.record and line.record["step"] <= last_step]
+    damaged = [n for n, line in enumerate(lines, start=1) if not line.record or line.record["step"] > last_step]
     if damaged:
         copy = path.with_name(f"{path.name}.broken-{time.strftime('%Y%m%d-%H%M%S')}")
         shutil.copyfile(path, copy)

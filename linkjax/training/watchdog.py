@@ -48,8 +48,8 @@ class Watchdog:
             self._thread.start()
         return self
 
-    def beat(self, step: int) -> None:
-        """Something has moved on: a step, an evaluation, a checkpoint."""
+    def beat(self, step: int | None) -> None:
+        """Something has moved on: a step, an evaluation, a checkpoint. None: and now something is compiled."""
         self._last = (self._clock(), time.time(), step)
 
     def close(self) -> None:
