@@ -118,6 +118,19 @@ class Decoder(nnx.Module):
         )
         return rms_norm(x_BxLxD, self.norm_D[...], self.settings.norm_epsilon)
 
+    def streams(self, tokens_BxL: jax.Array, segments_BxL: jax.Array, positions_BxL: jax.Array) -> jax.Array:
+        """What each block reads and the last one gives, (N+1)xBxLxD of N layers: to look into a model."""
+        x_BxLxD = self._embed(tokens_BxL)
+
+        def run(block: Block, x_BxLxD: jax.Array) -> tuple[jax.Array, jax.Array]:
+            x_BxLxD = block(x_BxLxD, segments_BxL, positions_BxL)
+            return x_BxLxD, x_BxLxD
+
+        _, x_NxBxLxD = nnx.scan(
+            run, in_axes=(0, nnx.Carry), out_axes=(nnx.Carry, 0), unroll=self.layout.unroll
+        )(self.blocks, x_BxLxD)  # fmt: skip
+        return jnp.concatenate([x_BxLxD[None], x_NxBxLxD])
+
     def extend(self, tokens_BxL: jax.Array, positions_BxL: jax.Array, cache: Cache) -> tuple[jax.Array, Cache]:
         """The same for rows of one document each, whose tokens before these are in the cache; and the cache with them.
 

@@ -102,6 +102,14 @@ class Trainer:
         """logits_BxLxV over the tokenizer's pieces, without the padding of the vocabulary."""
         return self._jitted_logits(params, rows)
 
+    def text_vectors(self, params: Any, rows: Rows) -> jax.Array:
+        """(N+2)xBxD: means over a row's tokens of `Decoder.streams`, and of the output embeddings of its targets."""
+        return self._jitted_text_vectors(params, rows)
+
+    def mass(self, params: Any, rows: Rows, pieces_V: jax.Array) -> jax.Array:
+        """mass_BxL: what probability the next token has to be one of some pieces; `pieces_V` is 1 for them, else 0."""
+        return self._jitted_mass(params, rows, pieces_V)
+
     def empty_cache(self, rows: int, places: int) -> Cache:
         """For documents of up to `places` tokens, one a row."""
         return self._jitted_cache(rows, places)
@@ -337,6 +345,27 @@ class Trainer:
             return found.losses_BxL, found.greatest_BxL == 0
 
         return jax.jit(score, out_shardings=NamedSharding(self.mesh, P()))
+
+    @functools.cached_property
+    def _jitted_text_vectors(self):
+        def text_vectors(params, rows):
+            decoder = self._merged(params)
+            x_NxBxLxD = decoder.streams(rows["tokens_BxL"], rows["segments_BxL"], rows["positions_BxL"])
+            output_BxLxD = decoder.projection_VxD[rows["targets_BxL"]]
+            x_NxBxLxD = jnp.concatenate([x_NxBxLxD.astype(jnp.float32), output_BxLxD[None]])
+            real_BxL = (rows["segments_BxL"] > 0).astype(jnp.float32)
+            return jnp.einsum("nbld,bl->nbd", x_NxBxLxD, real_BxL) / jnp.maximum(real_BxL.sum(1), 1)[None, :, None]
+
+        return jax.jit(text_vectors, out_shardings=NamedSharding(self.mesh, P()))
+
+    @functools.cached_property
+    def _jitted_mass(self):
+        def mass(params, rows, pieces_V):
+            decoder = self._merged(params)
+            x_BxLxD = decoder(rows["tokens_BxL"], rows["segments_BxL"], rows["positions_BxL"])
+            return jax.nn.softmax(decoder.logits(x_BxLxD)[..., : self.vocabulary]) @ pieces_V
+
+        return jax.jit(mass, out_shardings=NamedSharding(self.mesh, P()))
 
     @functools.cached_property
     def _jitted_cache(self):
