@@ -14,7 +14,6 @@ from linkjax import workdir as folders
 from linkjax.data.jsonl import write_jsonl
 from linkjax.data.pipeline import Stream, counters
 from linkjax.data.prepared import Prepared
-from linkjax.data.worker import dump_stacks
 from linkjax.errors import Interrupted, UserError
 from linkjax.evaluation.suite import Suite
 from linkjax.report import Progress
@@ -51,6 +50,7 @@ class Loop:
         trainer: Trainer,
         stream_from: Callable[[dict[int, str]], Stream],
         interruptions: Interruptions,
+        watchdog: Watchdog,
     ):
         """Goes on from the newest checkpoint in `workdir`, or begins.
 
@@ -61,7 +61,7 @@ class Loop:
         """
         self._settings = settings = configs.run_settings(config)
         self._config, self._workdir, self._prepared, self._trainer = config, workdir, prepared, trainer
-        self._interruptions = interruptions
+        self._interruptions, self._watchdog = interruptions, watchdog
         devices = trainer.mesh.devices.ravel().tolist()
         self._speed = Speed(settings.model, trainer.vocabulary, settings.sequence_length, devices)
         self._suite = Suite.of(settings, prepared)
@@ -70,8 +70,6 @@ class Loop:
         self._leave, self._saves = Agreed("leave"), 0
         self._restart_clock()
 
-        name = "" if first() else f"process-{jax.process_index()}"
-        self._watchdog = Watchdog(settings.hang_minutes, workdir, also=dump_stacks, name=name).start()
         self._stepped = False
 
         restored = self._checkpoints.restore_newest(trainer.abstract)
@@ -103,7 +101,7 @@ class Loop:
     def close(self) -> None:
         """Waits for a checkpoint that is being written."""
         with contextlib.ExitStack() as opened:
-            for thing in (self._watchdog, *self._logs, self._checkpoints, self._stream, self._trace):
+            for thing in (*self._logs, self._checkpoints, self._stream, self._trace):
                 opened.enter_context(contextlib.closing(thing))
 
     def finish_evaluation(self) -> None:

@@ -15,6 +15,7 @@ import pathlib
 import sys
 from typing import Any
 
+import jax
 import ml_collections
 
 from linkjax import config as configs
@@ -22,6 +23,7 @@ from linkjax import report
 from linkjax import workdir as folders
 from linkjax.data.pipeline import Stream, StreamSettings, expected_passes, pass_limits
 from linkjax.data.prepared import Prepared
+from linkjax.data.worker import dump_stacks
 from linkjax.errors import UserError, outlive_the_terminal
 from linkjax.loop import Loop
 from linkjax.training.interruptions import Interruptions
@@ -29,6 +31,7 @@ from linkjax.training.processes import OPTIONS, first, joined, leave_now, on_fir
 from linkjax.training.sharding import make_mesh, row_block, rows_divide
 from linkjax.training.speed import keep_compiled
 from linkjax.training.step import Trainer
+from linkjax.training.watchdog import Watchdog
 
 
 def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> dict[str, Any]:
@@ -71,7 +74,10 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> dict[str,
 
         ### Loop
         interruptions.listen()
-        with contextlib.closing(Loop(config, workdir, prepared, trainer, stream_from, interruptions)) as loop:
+        name = "" if first() else f"process-{jax.process_index()}"
+        watchdog = Watchdog(settings.hang_minutes, workdir, also=dump_stacks, name=name)
+        opened.enter_context(contextlib.closing(watchdog.start()))
+        with contextlib.closing(Loop(config, workdir, prepared, trainer, stream_from, interruptions, watchdog)) as loop:
             loop.finish_evaluation()
             while loop.step < settings.steps:
                 loop.take_step()

@@ -127,12 +127,11 @@ def test_workers_say_where_they_are(toy, stream_settings, capfd):
         batches = [next(stream)]
         dump_stacks()
         deadline, said = time.time() + 20, ""
-        while said.count("worker.py") < 8 and time.time() < deadline:
+        while min(said.count("in _send"), said.count("in _read")) < 2 and time.time() < deadline:
             time.sleep(0.1)
             said += capfd.readouterr().err
         batches.append(next(stream))
-    assert said.count("most recent call first") >= 8
-    assert "in _send" in said and "in _read" in said
+    assert min(said.count("in _send"), said.count("in _read")) >= 2  # of each worker
     assert same(batches, take(toy, stream_settings, 2)[0])
     dump_stacks()  # of none
 
