@@ -128,8 +128,9 @@ def test_workers_say_where_they_are(toy, stream_settings, capfd):
         dump_stacks()
         deadline, said = time.time() + 20, ""
         while min(said.count("in _send"), said.count("in _read")) < 2 and time.time() < deadline:
-            time.sleep(0.1)
+            time.sleep(0.5)
             said += capfd.readouterr().err
+            dump_stacks()  # lines of two that write at once may be mixed up
         batches.append(next(stream))
     assert min(said.count("in _send"), said.count("in _read")) >= 2  # of each worker
     assert same(batches, take(toy, stream_settings, 2)[0])

@@ -145,7 +145,8 @@ def _end_with(parent: int) -> None:
 
 
 if __name__ == "__mp_main__":
-    faulthandler.register(_STACKS)
+    # Not `faulthandler.register`: it looks at threads while they run, which can kill the process.
+    signal.signal(_STACKS, lambda *_: faulthandler.dump_traceback())
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {_STACKS})
     threading.Thread(target=_end_with, args=[os.getppid()], daemon=True).start()
     sys.modules["jax"] = None  # an import of it raises ImportError
