@@ -17,7 +17,6 @@ has lm-evaluation-harness ask the questions, by its own definitions of the tasks
 
 import dataclasses
 import json
-import math
 import pathlib
 import platform
 import sys
@@ -44,7 +43,7 @@ from linkjax.training.load import Loaded, load
 from linkjax.training.manifest import MANIFEST
 from linkjax.training.processes import OPTIONS, first, joined, on_first
 from linkjax.training.run_files import write_whole
-from linkjax.training.sharding import TABLE, MeshSettings
+from linkjax.training.sharding import MeshSettings, row_parts
 
 
 def run(coordinator: str, processes: str, process: str, **options: str) -> None:
@@ -138,7 +137,7 @@ def _load(checkpoint: str, mesh: str) -> Loaded:
         raise UserError("--checkpoint is missing: name a run's folder, RUN or RUN@STEP.")
     chosen = parse_mesh(mesh)
     model = load(checkpoint, chosen)
-    parts = math.prod(model.trainer.mesh.shape[axis] for axis in TABLE["batch"])
+    parts = row_parts(model.trainer.mesh)
     rows = -(-model.settings.rows_at_once // parts) * parts
     settings = dataclasses.replace(model.settings, mesh=chosen, batch_size=rows, virtual_shards=1, microbatches=1)
     return model._replace(settings=settings)

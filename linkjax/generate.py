@@ -7,7 +7,6 @@ One prompt is written as it comes; several, a line of a file each, are written t
 """
 
 import functools
-import math
 import pathlib
 import sys
 from collections.abc import Callable, Sequence
@@ -21,8 +20,8 @@ from linkjax.data.tokenizer import EOS, PAD
 from linkjax.errors import UserError
 from linkjax.files import open_text
 from linkjax.model.sampling import Sampling, draw
-from linkjax.training import sharding
 from linkjax.training.load import Loaded, load
+from linkjax.training.sharding import row_parts
 
 _PROMPT_MULTIPLE = 32  # prompts are read in rows of such lengths, so that few programs are compiled
 _MOST_PROMPTS = 4096
@@ -51,7 +50,7 @@ def generate(
     places = model.settings.sequence_length
     if (longest := max(map(len, given))) > places:
         raise UserError(f"a prompt has {longest - 1} tokens, the model's rows have {places}: shorten it.")
-    several = math.prod(model.trainer.mesh.shape[axis] for axis in sharding.TABLE["batch"])
+    several = row_parts(model.trainer.mesh)
     rows = -(-len(given) // several) * several
     given += [[PAD]] * (rows - len(given))
     lengths_B = np.array([len(ids) for ids in given], np.int32)

@@ -27,6 +27,7 @@ from linkjax.lexicon.controls import holdout
 from linkjax.model.sampling import Sampling
 from linkjax.training.load import Loaded, load
 from linkjax.training.run_files import write_whole
+from linkjax.training.sharding import row_parts
 
 _SAMPLE_BYTES = 2_000_000  # of each component's training text, to know its words and pieces
 _PROMPTS, _PROMPT_WORDS, _WRITTEN = 64, 12, 32
@@ -84,7 +85,7 @@ def confusion(model: Loaded, prepared: Prepared) -> dict[str, dict[str, float]]:
 def _foreign_probability(model: Loaded, texts: list[str], pieces_V: np.ndarray) -> float:
     """Mean over the tokens of held-out texts, each cut to a row, a row or so at a time: logits take room."""
     trainer, length = model.trainer, model.settings.sequence_length
-    rows = max(trainer.mesh.shape["slice"] * trainer.mesh.shape["data"] * trainer.mesh.shape["fsdp"], 1)
+    rows = row_parts(trainer.mesh)
     total, count = 0.0, 0
     for start in range(0, len(texts), rows):
         some = [model.tokenizer.encode(text)[: length - 1] for text in texts[start : start + rows]]

@@ -7,7 +7,6 @@ T texts, C candidates, D model width, N layers.
 
 import collections
 import hashlib
-import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from linkjax.data.tokenizer import PAD, Tokenizer
+from linkjax.training.sharding import row_parts
 from linkjax.training.step import Trainer
 
 _WORD = re.compile(r"[^\W\d_]+")
@@ -32,7 +32,7 @@ def vectors(trainer: Trainer, params: Any, tokenizer: Tokenizer, texts: Sequence
     A text's vector at a layer is that of the pieces themselves, not of what comes before them; texts longer than
     `length` are cut.
     """
-    parts = math.prod(trainer.mesh.shape[axis] for axis in ("slice", "data", "fsdp"))
+    parts = row_parts(trainer.mesh)
     rows = -(-64 // parts) * parts
     ids = [tokenizer.encode(text)[: length - 1] or [PAD] for text in texts]
     found = []

@@ -65,6 +65,11 @@ def make_mesh(settings: MeshSettings, devices: Any = None) -> Mesh:
     return Mesh(mesh_utils.create_hybrid_device_mesh(within, between, devices), AXES, axis_types=kinds)
 
 
+def row_parts(mesh: Mesh) -> int:
+    """Parts that the mesh cuts the rows of a batch into: their number must be a multiple of it."""
+    return math.prod(mesh.shape[axis] for axis in TABLE["batch"])
+
+
 def rows_divide(mesh: Mesh, batch_size: int, sequence_length: int) -> None:
     """Raises UserError where a batch cannot be split evenly over the mesh."""
     sharding(mesh, (batch_size, sequence_length), ("batch", "length"), "the batch")
