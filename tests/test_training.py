@@ -121,8 +121,8 @@ def test_loss_is_over_the_sum_of_weights():
         "component_B": jnp.array([0, 1], jnp.int32),
     }
     mesh = make_mesh(MeshSettings(), jax.devices()[:1])
-    found = token_losses(x, projection, rows["targets_BxL"], mesh=mesh, spec=spec)
-    logits = jnp.einsum("bld,vd->blv", x, projection)
+    found = token_losses(x, projection, rows["targets_BxL"], mesh=mesh, spec=spec, vocabulary=100)
+    logits = jnp.einsum("bld,vd->blv", x, projection[:100])  # the others are padding
     loss, report = objective(found, rows, rows["loss_weights_BxL"].sum(), 0.0, 2)
     each = -np.take_along_axis(np.array(jax.nn.log_softmax(logits)), np.array(rows["targets_BxL"])[..., None], -1)[
         ..., 0
@@ -135,6 +135,20 @@ def test_loss_is_over_the_sum_of_weights():
     assert sums["component/0"] == (pytest.approx(each[0, :5].sum(), rel=1e-5), 5)
     assert sums["component/1"][1] == 2
     assert float(objective(found, rows, rows["loss_weights_BxL"].sum(), 0.1, 2)[0]) > float(loss)
+
+
+def test_padding_of_the_vocabulary_has_no_probability_on_any_mesh():
+    """Here 100 of 256 pieces are real: some of the eight devices hold nothing else than padding."""
+    x, projection = jax.random.normal(jax.random.key(0), (2, 6, 8)), jax.random.normal(jax.random.key(1), (256, 8))
+    targets = jnp.array(np.random.default_rng(0).integers(0, 100, (2, 6)), jnp.int32)
+    mesh = make_mesh(MeshSettings(tensor=8, data=1), jax.devices())
+    loss = jax.jit(lambda *values: token_losses(*values, targets, mesh=mesh, spec=spec, vocabulary=100).losses_BxL)
+    with jax.set_mesh(mesh):
+        found = loss(x, projection)
+        gradient = jax.grad(lambda values: loss(x, values).sum())(projection)
+    real = jax.nn.logsumexp(x @ projection[:100].T, axis=-1)
+    np.testing.assert_allclose(found, real - (x * projection[targets]).sum(-1), rtol=1e-5)
+    assert np.isfinite(gradient).all() and (gradient[100:] == 0).all() and (gradient[:100] != 0).any()
 
 
 def test_splitting_a_batch_unevenly_does_not_change_its_loss(toy, batches):

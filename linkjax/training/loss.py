@@ -38,6 +38,7 @@ def token_losses(
     *,
     mesh: Mesh,
     spec: Callable[[tuple[str | None, ...]], P],
+    vocabulary: int,
     chunks: int = 1,
     logit_cap: float = 0.0,
 ) -> TokenLosses:
@@ -48,6 +49,7 @@ def token_losses(
 
     Args:
       spec: logical axes -> partition over the mesh.
+      vocabulary: pieces of the tokenizer; the projection's rows beyond are padding, and no piece that could come next.
       chunks: must divide the tokens of a row on a device.
     """
     tokens_spec, projection_spec = spec(("batch", "length")), spec(("vocabulary", "width"))
@@ -71,6 +73,9 @@ def token_losses(
 
         def of_chunk(x_bxcxD, targets_bxc):
             logits_bxcxv = logits_of(x_bxcxD, projection_vxD, logit_cap)
+            if vocabulary < len(projection_VxD):
+                real_v = first + jnp.arange(len(projection_vxD)) < vocabulary
+                logits_bxcxv = jnp.where(real_v[None, None], logits_bxcxv, -jnp.inf)
             greatest_bxc = jax.lax.pmax(jax.lax.stop_gradient(logits_bxcxv.max(-1)), vocabulary_axis)
             sum_bxc = jax.lax.psum(jnp.exp(logits_bxcxv - greatest_bxc[..., None]).sum(-1), vocabulary_axis)
             normaliser_bxc = greatest_bxc + jnp.log(sum_bxc)

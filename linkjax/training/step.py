@@ -237,6 +237,7 @@ class Trainer:
             rows["targets_BxL"],
             mesh=self.mesh,
             spec=sharding.spec,
+            vocabulary=self.vocabulary,
             chunks=self._chunks(*rows["tokens_BxL"].shape),
             logit_cap=self.model.logit_cap,
         )
