@@ -10,6 +10,10 @@ The same command goes on where it was stopped: a task that is in the results fil
 
 says how the second run differs from the first on the same items.
 
+    python -m linkjax.evaluate efficiency --run=runs/swahili --monolingual=runs/alone [--language=sw]
+
+says how much text of the language alone a run's text of it was worth (`linkjax.evaluation.efficiency`).
+
     python -m linkjax.evaluate --harness --checkpoint=runs/swahili --tasks=xcopa_sw [--include_path=FOLDER]
 
 has lm-evaluation-harness ask the questions, by its own definitions of the tasks.
@@ -32,6 +36,7 @@ from linkjax import config as configs
 from linkjax.data.items import EVALUATIONS, SPLITS, ItemFolder
 from linkjax.data.prepared import Prepared
 from linkjax.errors import UserError, errors_as_sentences
+from linkjax.evaluation import efficiency
 from linkjax.evaluation.language import SwappedText, heldout_texts, token_premiums
 from linkjax.evaluation.ranking import Ranking, accuracies, of_split, with_examples
 from linkjax.evaluation.results import Results, compare
@@ -210,9 +215,28 @@ def _compare(paths: list[str]) -> None:
         print(report.comparison_table(compare(*map(pathlib.Path, paths))))
 
 
+def run_efficiency(run: str, monolingual: str, language: str, out: str) -> None:
+    if not run or not _names(monolingual):
+        raise UserError("efficiency takes two runs' folders: --run=RUN --monolingual=RUN, or several, RUN,RUN.")
+    found = efficiency.of_runs(pathlib.Path(run), [pathlib.Path(name) for name in _names(monolingual)], language)
+    print(efficiency.sentences(found))
+    path = pathlib.Path(out or f"{run}/evaluation/efficiency-{found['language']}.json")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+    print(f"\nwritten to {path}")
+
+
 if __name__ == "__main__":
     if sys.argv[1:2] == ["compare"]:
         _compare(sys.argv[2:])
+    elif sys.argv[1:2] == ["efficiency"]:
+        options = {
+            "run": ("", "the folder of a run on several languages"),
+            "monolingual": ("", "that of a run on the language alone, or several of different lengths, with commas"),
+            "language": ("", "the language; default: the run's only one beside English"),
+            "out": ("", "results file; default: RUN/evaluation/efficiency-LANGUAGE.json"),
+        }
+        configs.main_without_config(run_efficiency, __doc__, options, sys.argv[1:])
     else:
         options = {
             "checkpoint": ("", "a run's folder, RUN for its newest checkpoint or RUN@STEP"),
