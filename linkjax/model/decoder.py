@@ -19,6 +19,7 @@ from linkjax.settings import setting
 # (value, logical axis of each dimension) -> the value, laid out over devices as the mesh asks
 Constrain = Callable[[jax.Array, tuple[str | None, ...]], jax.Array]
 Cache = tuple[jax.Array, jax.Array]  # keys and values of the tokens so far
+_MOST_PIECES = 1 << 24
 _VOCABULARY_MULTIPLE = 128  # so that the vocabulary divides over devices and tiles well
 
 # What is kept for the backward pass of a block, beside its input.
@@ -31,7 +32,7 @@ REMAT = {
 
 @dataclasses.dataclass(frozen=True)
 class ModelSettings:
-    """Shape and numerics of the decoder. The vocabulary is the tokenizer's, padded to a multiple of 128."""
+    """Shape and numerics of the decoder. The rows of the vocabulary are padded to a multiple of 128."""
 
     layers: int = setting(2, "blocks")
     width: int = setting(64, "model width (D)")
@@ -48,6 +49,7 @@ class ModelSettings:
     remat: str = setting("none", "what the backward pass computes again to save memory: none, dots (all but matrix"
                          " products of the weights), full (a block's inside)")  # fmt: skip
     logit_cap: float = setting(0.0, "logits are c tanh(logits / c), between -c and c; 0 = as they are")
+    vocabulary: int = setting(0, "pieces that have embeddings; 0 = as many as the tokenizer has")
 
     def __post_init__(self):
         for name in ("layers", "width", "heads", "kv_heads", "head_width", "hidden"):
@@ -62,6 +64,8 @@ class ModelSettings:
         for name, known in (("attention", BACKENDS), ("remat", REMAT)):
             if getattr(self, name) not in known:
                 raise UserError(f"model.{name} is '{getattr(self, name)}': choose {', '.join(known)}.")
+        if not 0 <= self.vocabulary <= _MOST_PIECES:
+            raise UserError(f"model.vocabulary is {self.vocabulary}: choose 0 (the tokenizer's) or more.")
         if not 0 <= self.logit_cap < float("inf"):
             raise UserError(f"model.logit_cap is {self.logit_cap}: choose 0 (none) or more.")
 

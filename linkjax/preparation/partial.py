@@ -33,12 +33,14 @@ class Exists(UserError):
 
 
 @contextlib.contextmanager
-def whole_or_not_at_all(out: pathlib.Path, wait: bool = False) -> Iterator[pathlib.Path]:
+def whole_or_not_at_all(out: pathlib.Path, wait: bool = False, goes_on: bool = True) -> Iterator[pathlib.Path]:
     """The partial folder beside `out`, whose `folder` is renamed to `out` at the end.
 
     After a kill, Ctrl-C or `Stopped` the next one goes on with it; after any other error nothing is left.
 
-    Args: `wait` for another process that fills it, in place of `Held`.
+    Args:
+      wait: for another process that fills it, in place of `Held`.
+      goes_on: whether what is done is of use to the next one; otherwise nothing is left after any error.
 
     Raises:
       Exists: `out` is there, perhaps since this waited for it.
@@ -63,7 +65,7 @@ def whole_or_not_at_all(out: pathlib.Path, wait: bool = False) -> Iterator[pathl
         except Stopped:
             raise
         except Exception as error:
-            if os.strerror(errno.ENOSPC) in str(error):  # ArrayRecord raises a RuntimeError
+            if goes_on and os.strerror(errno.ENOSPC) in str(error):  # ArrayRecord raises a RuntimeError
                 raise Stopped(
                     f"no space is left for {partial}: make room and start the same command again, it goes on from"
                     " there."
@@ -71,6 +73,9 @@ def whole_or_not_at_all(out: pathlib.Path, wait: bool = False) -> Iterator[pathl
             _remove(partial, created)
             raise
         except BaseException:
+            if not goes_on:
+                _remove(partial, created)
+                raise
             print(f"what is done of {out} is kept: the same command goes on from there.", file=sys.stderr)
             raise
         shutil.rmtree(partial, ignore_errors=True)  # another one may be about to ask for the lock

@@ -64,10 +64,20 @@ class Trainer:
 
     @classmethod
     def of(cls, run: Any, mesh: Mesh, vocabulary: int, components: int) -> "Trainer":
-        """That of a run's settings."""
+        """That of a run's settings. `vocabulary`: the tokenizer's pieces, of which the model may have more.
+
+        Raises:
+          UserError: it has fewer.
+        """
+        held = run.model.vocabulary or vocabulary
+        if held < vocabulary:
+            raise UserError(
+                f"model.vocabulary is {held}, and the tokenizer has {vocabulary} pieces: choose the tokenizer that"
+                " belongs to the model."
+            )
         same = {name: getattr(run, name) for name in ("steps", "microbatches", "loss_chunks", "most_segments")}
         growth = run.guard.most_growth
-        return cls(run.model, run.optimizer, mesh, vocabulary, components, **same, most_growth=growth)
+        return cls(run.model, run.optimizer, mesh, held, components, **same, most_growth=growth)
 
     def initialise(self, seed: int) -> State:
         """A fresh state, made in place: no device or host ever holds more than its part."""
