@@ -90,6 +90,8 @@ def results_table(content: Mapping[str, Any], tasks: Sequence[str]) -> str:
     if rows:
         names = ["", "bits/byte", "byte trigram", "perplexity", "tokens/word", "to English's"]
         parts.append(_columns(names, rows))
+    else:
+        parts.append("  no held-out text here, and so no bits per byte: a prepared folder has it (--data)")
     swapped = content.get("swapped_text") or {}
     if swapped.get("tokens_swapped"):
         parts.append(
@@ -99,10 +101,10 @@ def results_table(content: Mapping[str, Any], tasks: Sequence[str]) -> str:
     return "\n".join(parts) if content["languages"] or tasks else "  nothing was measured: no tasks, no held-out text"
 
 
-def comparison_table(compared: Mapping[str, Mapping[str, Any]]) -> str:
-    """Two runs side by side (see `linkjax.evaluation.results.compare`)."""
+def comparison_table(compared: Mapping[str, Any]) -> str:
+    """Two runs side by side, with what both read of each language (see `linkjax.evaluation.results.compare`)."""
     rows = []
-    for name, task in compared.items():
+    for name, task in compared["tasks"].items():
         for measure in ("acc", "acc_norm"):
             found = task[measure]
             low, high = (f"{100 * end:+.1f}" for end in found["interval"])
@@ -111,7 +113,29 @@ def comparison_table(compared: Mapping[str, Mapping[str, Any]]) -> str:
             p = f"{found['p']:.4f}"
             rows.append([name, measure, task["split"], f"{task['n']:,}", *cells, f"{low} to {high}", p,
                          _percent(task["chance"]), note])  # fmt: skip
-    return _columns(["", "", "split", "items", "first", "second", "points", "95 %", "p", "chance", ""], rows)
+    names = ["", "", "split", "items", "first", "second", "points", "95 %", "p", "chance", ""]
+    parts = [_columns(names, rows)] if rows else []
+    rows = [_text_cells(language, text) for language, text in compared["languages"].items()]
+    if rows:
+        names = ["", "documents", "first", "second", "bits/byte", "95 %", "p", "better in", ""]
+        parts.append(_columns(names, rows))
+    if compared["other_text"]:
+        named = ", ".join(compared["other_text"])
+        parts.append(f"  held-out text that is not the same in both, and not compared: {named}")
+    if "en" not in compared["languages"]:
+        parts.append("  what it costs in English is not known: score both runs on one prepared folder with English")
+    return "\n".join(parts)
+
+
+def _text_cells(language: str, text: Mapping[str, Any]) -> list[str]:
+    cells = [f"held-out text {language}", f"{text['documents']:,}", _shown(text["first"], 4), _shown(text["second"], 4)]
+    if "p" not in text:  # without the figures of each document
+        known = text["first"] is not None and text["second"] is not None
+        return [*cells, f"{text['second'] - text['first']:+.4f}" if known else "", "", "", "", ""]
+    low, high = text["interval"]
+    note = "worse" if low > 0 else "better" if high < 0 else ""
+    share = f"{_percent(text['better'] / text['documents'])} of them"
+    return [*cells, f"{text['difference']:+.4f}", f"{low:+.4f} to {high:+.4f}", f"{text['p']:.4f}", share, note]
 
 
 def harness_table(found: Mapping[str, Any]) -> str:

@@ -109,12 +109,13 @@ def test_results_are_the_same_on_another_mesh(trained, tmp_path):
         assert text["bits_per_byte"] == pytest.approx(found[1]["languages"][language]["bits_per_byte"], rel=1e-5)
 
 
-def test_a_folder_of_items_alone_with_examples_by_split(trained, items, tmp_path):
+def test_a_folder_of_items_alone_with_examples_by_split(trained, items, tmp_path, capsys):
     for split, count in (("test", 12), ("validation", 8)):
         out = tmp_path / f"{split}.json"
         run(checkpoint=str(trained), data=str(items), tasks="goats", split=split, shots="3", out=str(out))
         task = json.loads(out.read_text())["tasks"]["goats"]
         assert (task["n"], task["split"], task["shots"]) == (count, split, 3)
+    assert "no held-out text here" in capsys.readouterr().out
 
 
 def test_examples_are_of_the_group_and_never_the_item_itself():
@@ -152,16 +153,23 @@ def test_mistakes_are_sentences(trained, tmp_path, options, says):
         run(**{"checkpoint": str(trained), "out": str(tmp_path / "results.json"), **options})
 
 
-def test_two_runs_compared(trained, tmp_path):
-    paths = [tmp_path / "first.json", tmp_path / "second.json"]
-    run(checkpoint=str(trained), out=str(paths[0]))
+@pytest.fixture(scope="module")
+def scored(trained, tmp_path_factory):
+    """Its results file."""
+    path = tmp_path_factory.mktemp("scored") / "first.json"
+    run(checkpoint=str(trained), out=str(path))
+    return path
+
+
+def test_two_runs_compared(scored, tmp_path):
+    paths = [scored, tmp_path / "second.json"]
     content = json.loads(paths[0].read_text())
     task = content["tasks"]["toy_world_facts"]
     for item in task["items"][::2]:
         item["correct"] = True
     task |= {"acc": np.mean([item["correct"] for item in task["items"]]), "at_chance": False}
     paths[1].write_text(json.dumps(content))
-    found = compare(*paths)["toy_world_facts"]
+    found = compare(*paths)["tasks"]["toy_world_facts"]
     assert found["acc"]["difference"] > 0.3 and found["acc"]["p"] < 0.01 and found["acc"]["worse"] == 0
     assert found["acc_norm"]["difference"] == 0 and found["acc_norm"]["p"] == 1
     assert "toy_world_facts" in comparison_table(compare(*paths))
@@ -169,9 +177,51 @@ def test_two_runs_compared(trained, tmp_path):
     paths[1].write_text(json.dumps(content))
     with pytest.raises(UserError, match="is of other items"):
         compare(*paths)
-    assert compare(paths[0], paths[0])["toy_world_facts"]["acc"]["p"] == 1
+    assert compare(paths[0], paths[0])["tasks"]["toy_world_facts"]["acc"]["p"] == 1
     paths[1].write_text("[1]")
     with pytest.raises(UserError, match="is no results file"):
+        compare(*paths)
+
+
+def test_what_a_gain_costs_in_english_stands_beside_it(scored, tmp_path):
+    """A second run that reads the target language better, and English worse in most documents."""
+    paths = [scored, tmp_path / "second.json"]
+    content = json.loads(paths[0].read_text())
+    for language, factor in (("en", 1.01), ("qaa", 0.9)):
+        text = content["languages"][language]
+        bits = np.array(text["bits_per_byte_by_document"])
+        bits *= np.where(np.arange(len(bits)) % 4, factor, 1 / factor)
+        text["bits_per_byte_by_document"] = bits.tolist()
+        text["bits_per_byte"] = float(bits @ text["bytes_by_document"] / text["bytes"])
+    paths[1].write_text(json.dumps(content))
+    found = compare(*paths)
+    english, target = found["languages"]["en"], found["languages"]["qaa"]
+    for text in (english, target):
+        assert text["difference"] == pytest.approx(text["second"] - text["first"])
+        assert text["interval"][0] < text["difference"] < text["interval"][1] and text["p"] < 0.05
+    assert english["interval"][0] > 0 > target["interval"][1]
+    assert english["better"] == math.ceil(english["documents"] / 4)
+    assert target["worse"] == math.ceil(target["documents"] / 4)
+    table = comparison_table(found).splitlines()
+    assert [line.rsplit(maxsplit=1)[1] for line in table if "held-out text" in line] == ["worse", "better"]
+    assert "toy_world_facts" in table[1]
+    for text in content["languages"].values():
+        del text["bytes_by_document"]  # as in files of before
+    paths[1].write_text(json.dumps(content))
+    before = compare(*paths)
+    assert "p" not in before["languages"]["en"] and before["languages"]["en"]["second"] == english["second"]
+    assert "worse" not in comparison_table(before)
+    for text in content["languages"].values():
+        text["bytes"] += 1
+    paths[1].write_text(json.dumps(content))
+    assert compare(*paths)["other_text"] == ["en", "qaa"]
+    assert "what it costs in English is not known" in comparison_table(compare(*paths))
+    content["languages"]["en"]["bits_per_byte_by_document"] = None
+    paths[1].write_text(json.dumps(content | {"tasks": {}}))
+    with pytest.raises(UserError, match=r"'en' of the languages in .* is damaged"):
+        compare(paths[1], paths[1])
+    paths[1].write_text(json.dumps(content | {"tasks": {}, "languages": {}}))
+    with pytest.raises(UserError, match="share no task and no language"):
         compare(*paths)
 
 

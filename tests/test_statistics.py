@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from linkjax.evaluation.ranking import judge
-from linkjax.evaluation.statistics import by_cluster, cluster_interval, paired, standard_error, summarise
+from linkjax.evaluation.statistics import by_cluster, cluster_interval, paired, paired_texts, standard_error, summarise
 
 CHOICES = [" to", " été là"]
 
@@ -87,6 +87,18 @@ def test_the_paired_test_finds_what_separate_intervals_miss():
     intervals = [cluster_interval([[hit] for hit in hits]) for hits in (first, second)]
     assert intervals[0][1] > intervals[1][0]
     assert paired(clusters, first, first)["p"] == 1
+
+
+def test_texts_weigh_by_their_bytes():
+    first, second, sizes = [1.0, 2.0, 3.0], [1.5, 1.0, 3.0], [100, 300, 600]
+    found = paired_texts(first, second, sizes)
+    assert found["difference"] == pytest.approx((0.5 * 100 - 300) / 1000)
+    assert (found["better"], found["worse"]) == (1, 1)
+    alike = paired_texts(first * 20, second * 20, [1] * 60)
+    items = paired([str(index) for index in range(60)], first * 20, second * 20)
+    assert {name: alike[name] for name in ("difference", "interval", "p")} == {
+        name: items[name] for name in ("difference", "interval", "p")
+    }
 
 
 def test_p_is_even_where_there_is_no_difference():

@@ -50,6 +50,7 @@ class HeldoutText:
             "perplexity_median": float(np.median(perplexities)),
             "perplexity_mean": float(np.mean(perplexities)),
             "perplexity_by_document": perplexities.tolist(),
+            "bytes_by_document": self.bytes.tolist(),
             "bits_per_byte_by_document": (losses / np.log(2) / np.maximum(self.bytes, 1)).tolist(),
         }
 

@@ -6,7 +6,7 @@ import pathlib
 from typing import Any
 
 from linkjax.errors import UserError
-from linkjax.evaluation.statistics import paired
+from linkjax.evaluation.statistics import paired, paired_texts
 from linkjax.files import read_json
 from linkjax.training.run_files import write_whole
 
@@ -71,23 +71,44 @@ def read_results(path: pathlib.Path) -> dict[str, Any]:
     return content
 
 
-def compare(first: pathlib.Path, second: pathlib.Path) -> dict[str, dict[str, Any]]:
-    """What a second run scores better or worse on the same items: task -> measure -> see `statistics.paired`.
+def compare(first: pathlib.Path, second: pathlib.Path) -> dict[str, Any]:
+    """What a second run scores better or worse on the same items and texts.
+
+    Returns:
+      tasks: task -> measure -> see `statistics.paired`; languages: language -> documents, first, second (bits per
+      byte) and, where both files have those of each document, see `statistics.paired_texts`; other_text: languages
+      whose held-out text is not the same in both.
 
     Raises:
-      UserError: they share no task, or scored one of them differently or on other items.
+      UserError: they share nothing, or scored a task differently or on other items.
     """
-    one, other = read_results(first)["tasks"], read_results(second)["tasks"]
-    shared = [name for name in one if name in other]
-    if not shared:
-        raise UserError(f"{first} and {second} share no task: score both on the same --tasks.")
-    result: dict[str, dict[str, Any]] = {}
-    for name in shared:
-        try:
-            result[name] = _compared(one[name], other[name], f"task '{name}' in {first} and {second}")
-        except (KeyError, TypeError, AttributeError) as error:
-            raise UserError(f"task '{name}' in {first} or {second} is damaged: score it again.") from error
+    one, other = read_results(first), read_results(second)
+    result: dict[str, Any] = {"tasks": {}, "languages": {}, "other_text": []}
+    for kind, compared in (("tasks", _compared), ("languages", _compared_texts)):
+        for name in one[kind]:
+            if name not in other[kind]:
+                continue
+            try:
+                found = compared(one[kind][name], other[kind][name], f"'{name}' of the {kind} in {first} and {second}")
+            except (KeyError, TypeError, AttributeError, ValueError) as error:
+                raise UserError(f"'{name}' of the {kind} in {first} or {second} is damaged: score it again.") from error
+            if found:
+                result[kind][name] = found
+            else:
+                result["other_text"].append(name)
+    if not any(result.values()):
+        raise UserError(f"{first} and {second} share no task and no language: score both on the same --tasks.")
     return result
+
+
+def _compared_texts(one: dict[str, Any], other: dict[str, Any], place: str) -> dict[str, Any]:
+    """Nothing where the documents are not the same."""
+    sizes, bits = ([run.get(f"{what}_by_document") for run in (one, other)] for what in ("bytes", "bits_per_byte"))
+    if any(one[what] != other[what] for what in ("bytes", "documents")) or (all(sizes) and sizes[0] != sizes[1]):
+        return {}
+    result = {"documents": one["documents"], "first": one["bits_per_byte"], "second": other["bits_per_byte"]}
+    finite = all(value is not None for run in bits for value in run)
+    return result | (paired_texts(*bits, sizes[0]) if finite and all(sizes) else {})
 
 
 def _compared(one: dict[str, Any], other: dict[str, Any], place: str) -> dict[str, Any]:

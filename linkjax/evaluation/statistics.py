@@ -51,7 +51,10 @@ def by_cluster(clusters: Sequence[str], values: Sequence[float]) -> list[list[fl
 
 def cluster_interval(clusters: Sequence[Sequence[float]]) -> tuple[float, float]:
     """95 % percentile bootstrap interval of a mean over items, resampling whole clusters."""
-    totals = _totals(clusters)
+    return _interval(_totals(clusters))
+
+
+def _interval(totals: np.ndarray) -> tuple[float, float]:
     generator = np.random.default_rng(0)
     means = []
     for count in _parts(len(totals)):
@@ -82,20 +85,34 @@ def paired(clusters: Sequence[str], first: Sequence[float], second: Sequence[flo
       change sign at random), and the items that are better and worse.
     """
     differences = np.subtract(second, first, dtype=float)
-    grouped = by_cluster(clusters, differences.tolist())
-    sums = _totals(grouped)[:, 0]
+    return _paired(_totals(by_cluster(clusters, differences.tolist()))) | _counted(differences)
+
+
+def paired_texts(first: Sequence[float], second: Sequence[float], sizes: Sequence[int]) -> dict[str, Any]:
+    """The same of bits per byte over documents of `sizes` bytes, which have `first` and `second` each.
+
+    What is lower is better: `better` counts the documents that are.
+    """
+    differences = np.subtract(second, first, dtype=float)
+    return _paired(np.stack([differences * sizes, sizes], axis=1)) | _counted(-differences)
+
+
+def _counted(differences: np.ndarray) -> dict[str, int]:
+    return {"better": int((differences > 0).sum()), "worse": int((differences < 0).sum())}
+
+
+def _paired(totals: np.ndarray) -> dict[str, Any]:
+    sums = totals[:, 0]
     generator = np.random.default_rng(0)
     observed, extreme = abs(sums.sum()), 0
     for count in _parts(len(sums)):
         signs = generator.integers(0, 2, (count, len(sums)), np.int8) * 2 - 1
         extreme += int((np.abs(signs @ sums) >= observed - 1e-9).sum())
-    low, high = cluster_interval(grouped)
+    low, high = _interval(totals)
     return {
-        "difference": float(differences.mean()),
+        "difference": float(sums.sum() / totals[:, 1].sum()),
         "interval": [low, high],
         "p": (extreme + 1) / (_DRAWS + 1),
-        "better": int((differences > 0).sum()),
-        "worse": int((differences < 0).sum()),
     }
 
 
