@@ -60,7 +60,7 @@ def tfds_parts(name: str, column: str, data_dir: str = "") -> list[Part]:
 
 def _builder(name: str, data_dir: pathlib.Path) -> tfds.core.DatasetBuilder:
     try:
-        with _own_features_only(name):
+        with own_features_only(f"{_PREFIX}{name}"):
             return tfds.core.read_only_builder.builder_from_files(name, data_dir=data_dir)
     except tfds.core.DatasetNotFoundError as error:
         there = _prepared(data_dir)
@@ -83,7 +83,7 @@ def _builder(name: str, data_dir: pathlib.Path) -> tfds.core.DatasetBuilder:
 
 
 @contextlib.contextmanager
-def _own_features_only(name: str) -> Iterator[None]:
+def own_features_only(name: str) -> Iterator[None]:
     """TFDS imports whatever module a data set's features.json names; here it may name TFDS's own alone."""
     connector = tfds.features.FeatureConnector
     as_it_was = connector.__dict__["cls_from_name"]
@@ -92,7 +92,7 @@ def _own_features_only(name: str) -> Iterator[None]:
     def find_own(python_class_name: str) -> type[tfds.features.FeatureConnector]:
         if not str(python_class_name).startswith(_FEATURES):
             raise UserError(
-                f"{_PREFIX}{name} has a feature of class '{python_class_name!s:.100}', which is not TFDS's own and"
+                f"{name} has a feature of class '{python_class_name!s:.100}', which is not TFDS's own and"
                 " would be run: write its text as JSON lines or Parquet."
             )
         return find(python_class_name)

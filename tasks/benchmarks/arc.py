@@ -7,12 +7,14 @@ question. Easy: 570 validation and 2,376 test items; Challenge: 299 and 1,172.
 Translations have the same rows under LANGUAGE/, or those of okapi: id, instruction, option_a to e, answer (A to E), as
 in https://huggingface.co/datasets/alexandrainst/m_arc (CC BY-NC 4.0) or sw_test.json; okapi's are of Challenge.
 Prompts: lm-evaluation-harness 0.4.13, lm_eval/tasks/arc and lm_eval/tasks/okapi/arc_multilingual, which calls
-`arc_challenge_eu` arc_eu. Not read from TFDS (`ai2_arc`).
+`arc_challenge_eu` arc_eu. TFDS's `ai2_arc` is read too; there answers are A to E, never 1 to
+5.
 """
 
 from tasks.benchmarks.benchmark import LANGUAGE, Benchmark, Question, hub, spaced
 from tasks.benchmarks.hellaswag import without_brackets
 from tasks.benchmarks.rows import Row
+from tasks.benchmarks.tfds_rows import Tfds
 
 _LETTERS = "ABCDE"
 
@@ -59,6 +61,7 @@ def _benchmark(name: str, config: str) -> Benchmark:
         languages=LANGUAGE,
         english=True,
         english_files={"test": english("test", "Test"), "validation": english("validation", "Dev")},
+        tfds=Tfds(f"ai2_arc/{config}", {"test": "test", "validation": "validation"}),
     )
 
 

@@ -5,11 +5,12 @@ import glob
 import pathlib
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from linkjax.errors import UserError
 from tasks.benchmarks.rows import Row, read_rows
+from tasks.benchmarks.tfds_rows import Tfds
 
 LANGUAGE = "[a-z]{2,3}(_[A-Z][a-z]{3})?"  # of data sets that anybody may translate
 
@@ -47,6 +48,7 @@ class Benchmark:
       english_files: as `files`, for NAME alone, where they differ.
       folder: that its files are in, if not NAME.
       quoted: whether fields of its .tsv files may be in quotation marks.
+      tfds: what is read where there are no such files: of NAME alone, or where that is no task, of all languages.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Benchmark:
     english_files: Mapping[str, Sequence[str]] | None = None
     folder: str = ""
     quoted: bool = True
+    tfds: Tfds | None = None
 
     def has(self, language: str) -> bool:
         if not isinstance(self.languages, str):
@@ -70,17 +73,25 @@ class Benchmark:
           UserError: a file is missing, or not as it is published.
         """
         files = self.english_files if not language and self.english_files else self.files
-        for index, (split, patterns) in enumerate(files.items()):
-            paths = self._find(folder, language, patterns)
-            if not paths and not index:
-                task = f"{self.name}_{language}".rstrip("_")
-                known = " or ".join(pattern.format(language=language) for pattern in patterns)
-                place = folder / (self.folder or self.name)
-                raise UserError(
-                    f"{place} has no file for {task} (looked for {known}): set evaluation_data to the folder above it;"
-                    " docs/evaluation.md says where the files come from."
-                )
-            yield from self._split_items(paths, split, language)
+        found = {split: self._find(folder, language, patterns) for split, patterns in files.items()}
+        if found[next(iter(files))]:
+            for split, paths in found.items():
+                if paths:
+                    rows = (row for path in paths for row in read_rows(path, self.quoted))
+                    yield from self._split_items(rows, str(paths[0]), split, language)
+            return
+        tfds = self.tfds if not language or not self.english else None
+        if built := tfds and tfds.find(folder, language):
+            for split in tfds.splits:
+                yield from self._split_items(tfds.rows(built, split, language), str(built), split, language)
+            return
+        task = f"{self.name}_{language}".rstrip("_")
+        known = " or ".join(pattern.format(language=language) for pattern in files[next(iter(files))])
+        known += f"; or ../{tfds.folder.format(language=language)} of TFDS" if tfds else ""
+        raise UserError(
+            f"{folder / (self.folder or self.name)} has no file for {task} (looked for {known}): set evaluation_data to"
+            " the folder above it; docs/evaluation.md says where the files come from."
+        )
 
     def _find(self, folder: pathlib.Path, language: str, patterns: Sequence[str]) -> list[pathlib.Path]:
         root = glob.escape(str(folder / (self.folder or self.name)))
@@ -89,30 +100,29 @@ class Benchmark:
                 return [pathlib.Path(path) for path in paths]
         return []
 
-    def _split_items(self, paths: Sequence[pathlib.Path], split: str, language: str) -> Iterator[dict[str, Any]]:
+    def _split_items(self, rows: Iterable[Row], where: str, split: str, language: str) -> Iterator[dict[str, Any]]:
         places: dict[str, str] = {}
         count = equal = blank = 0
-        for path in paths:
-            for row in read_rows(path, self.quoted):
-                count += 1
-                question = self.question(row, language)
-                if question is None:
-                    blank += 1
-                    continue
-                item = _item(question, row, split, language or "en", count)
-                if item["id"] in places:
-                    raise row.wrong(f"the id {question.id!r:.80} is already that of {places[item['id']]}")
-                places[item["id"]] = row.place
-                if len(set(zip(_prompts(item), item["choices"], strict=True))) < len(item["choices"]):
-                    equal += 1  # nobody can tell them apart
-                    continue
-                yield item
-        if paths and count == equal + blank:
-            raise UserError(f"{paths[0]} has no question in it: fetch it again (docs/evaluation.md).")
+        for row in rows:
+            count += 1
+            question = self.question(row, language)
+            if question is None:
+                blank += 1
+                continue
+            item = _item(question, row, split, language or "en", count)
+            if item["id"] in places:
+                raise row.wrong(f"the id {question.id!r:.80} is already that of {places[item['id']]}")
+            places[item["id"]] = row.place
+            if len(set(zip(_prompts(item), item["choices"], strict=True))) < len(item["choices"]):
+                equal += 1  # nobody can tell them apart
+                continue
+            yield item
+        if count == equal + blank:
+            raise UserError(f"{where} has no question in it: fetch it again (docs/evaluation.md).")
         if equal or blank:
             print(
                 f"{self.name}, {split}: {equal + blank:,} of {count:,} rows left out ({equal:,} with equal choices,"
-                f" {blank:,} without text): {paths[0]}",
+                f" {blank:,} without text): {where}",
                 file=sys.stderr,
             )
 

@@ -5,7 +5,8 @@ hellaswag_val.jsonl (https://github.com/rowanz/hellaswag/tree/master/data); rows
 endings and label. The test file has no labels: 10,042 items of `validation` are 'test'. Okapi's translations have the
 same rows: https://huggingface.co/datasets/alexandrainst/m_hellaswag (CC BY-NC 4.0) or sw_validation.json. As
 lm-evaluation-harness 0.4.13, lm_eval/tasks/hellaswag and lm_eval/tasks/okapi/hellaswag_multilingual: marks of WikiHow
-are taken out, and of the second part all letters but the first are lower-cased. Not read from TFDS (`hellaswag`).
+are taken out, and of the second part all letters but the first are lower-cased. TFDS's `hellaswag` has
+the two parts joined and cannot be read.
 """
 
 import re

@@ -4,13 +4,16 @@ Files: https://huggingface.co/datasets/google-research-datasets/paws-x (de/test-
 original's x-final/de/test_2k.tsv (https://github.com/google-research-datasets/paws/tree/master/pawsx); rows have id,
 sentence1, sentence2 and label (1 = the same). 2,000 validation and 2,000 test items, a few of them with no sentence:
 those are left out. The sentences joined by yes or no are scored whole, as in lm-evaluation-harness 0.4.13
-(lm_eval/tasks/paws-x), which, in ja, ko and zh, keeps those without a sentence. Not read from TFDS (`paws_x_wiki`).
+(lm_eval/tasks/paws-x), which, in ja, ko and zh, keeps those without a sentence. TFDS's `paws_x_wiki`
+is read too; it has no ids, and where a sentence begins with a quotation mark it has lost the marks.
 """
 
 import re
+from typing import Any
 
 from tasks.benchmarks.benchmark import Benchmark, Question, hub
 from tasks.benchmarks.rows import Row
+from tasks.benchmarks.tfds_rows import Tfds
 
 # right?, then no, yes
 _WORDS = {
@@ -35,15 +38,20 @@ def question(row: Row, language: str) -> Question | None:
         second = second[:1].lower() + second[1:]
     if not first.strip() or not second.strip():
         return None
+    identifier = row.identifier("id") if "id" in row.values else ""
     right, *answers = _WORDS[language]
     choices = [f"{first}, {right}? {answer}, {second}" for answer in answers]
-    return Question("", choices, row.one_of("01", "label"), row.identifier("id"))
+    return Question("", choices, row.one_of("01", "label"), identifier)
 
 
 def _without_spaces(text: str) -> str:
     for spaced, joined in _SPACES:
         text = text.replace(spaced, joined)
     return _BEFORE_MARKS.sub("", text).strip()
+
+
+def _of_tfds(values: dict[str, Any], language: str) -> dict[str, Any]:
+    return {**values, "label": ("different_meaning", "paraphrase").index(values["label"])}
 
 
 BENCHMARKS = (
@@ -56,5 +64,6 @@ BENCHMARKS = (
         },
         languages=tuple(_WORDS),
         quoted=False,
+        tfds=Tfds("paws_x_wiki/{language}", {"test": "test", "validation": "validation"}, _of_tfds),
     ),
 )

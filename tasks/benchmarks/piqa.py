@@ -2,11 +2,12 @@
 
 Files: https://huggingface.co/datasets/baber/piqa, in Parquet; rows have goal, sol1, sol2 and label (0 or 1). The test
 file has no labels: 1,838 items of `validation` are 'test'. Translations have the same rows, under LANGUAGE/. Prompt:
-lm-evaluation-harness 0.4.13, lm_eval/tasks/piqa. Not read from TFDS (`piqa`).
+lm-evaluation-harness 0.4.13, lm_eval/tasks/piqa. TFDS's `piqa` is read too.
 """
 
 from tasks.benchmarks.benchmark import LANGUAGE, Benchmark, Question, hub, spaced
 from tasks.benchmarks.rows import Row
+from tasks.benchmarks.tfds_rows import Tfds
 
 
 def question(row: Row, language: str) -> Question:
@@ -24,5 +25,6 @@ BENCHMARKS = (
         english_files={
             "test": (*hub("validation", "plain_text"), *hub("validation", "default"), *hub("validation", "data"))
         },
+        tfds=Tfds("piqa", {"test": "validation"}),
     ),
 )

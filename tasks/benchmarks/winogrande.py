@@ -3,10 +3,11 @@
 Files: https://huggingface.co/datasets/allenai/winogrande (winogrande_xl) or the original's dev.jsonl
 (https://winogrande.allenai.org); rows as in XWinograd, the original's with qID. The test file has no answers: 1,267
 items of `validation` are 'test'. Translations have the same rows, under LANGUAGE/. As lm-evaluation-harness 0.4.13,
-lm_eval/tasks/winogrande. Not read from TFDS (`winogrande`).
+lm_eval/tasks/winogrande. TFDS's `winogrande`, read too, calls the answer label.
 """
 
 from tasks.benchmarks.benchmark import LANGUAGE, Benchmark, hub
+from tasks.benchmarks.tfds_rows import Tfds
 from tasks.benchmarks.xwinograd import question
 
 BENCHMARKS = (
@@ -17,5 +18,6 @@ BENCHMARKS = (
         languages=LANGUAGE,
         english=True,
         english_files={"test": (*hub("validation", "winogrande_xl"), "dev.jsonl")},
+        tfds=Tfds("winogrande", {"test": "validation"}, lambda values, _: {**values, "answer": values["label"]}),
     ),
 )

@@ -3,11 +3,15 @@
 Files: https://huggingface.co/datasets/facebook/xnli (sw/test-00000-of-00001.parquet); rows have premise, hypothesis and
 label (0 entailment, 1 neutral, 2 contradiction). 2,490 validation and 5,010 test items. The two sentences joined by a
 word for each label are scored whole, with nothing before them, as in lm-evaluation-harness 0.4.13
-(lm_eval/tasks/xnli), which reports the validation items. Not read from TFDS (`xnli`).
+(lm_eval/tasks/xnli), which reports the validation items. TFDS's `xnli`, read too, has all
+languages in one.
 """
+
+from typing import Any
 
 from tasks.benchmarks.benchmark import Benchmark, Question, hub, spaced
 from tasks.benchmarks.rows import Row
+from tasks.benchmarks.tfds_rows import Tfds
 
 # right?, then yes, also, no
 _WORDS = {
@@ -36,6 +40,18 @@ def question(row: Row, language: str) -> Question:
     return Question("", spaced(choices), row.one_of("012", "label"))
 
 
+def _of_tfds(values: dict[str, Any], language: str) -> dict[str, Any]:
+    hypothesis = dict(zip(values["hypothesis"]["language"], values["hypothesis"]["translation"], strict=True))
+    label = ("entailment", "neutral", "contradiction").index(values["label"])
+    return {"premise": values["premise"][language], "hypothesis": hypothesis[language], "label": label}
+
+
 BENCHMARKS = (
-    Benchmark("xnli", question, {"test": hub("test"), "validation": hub("validation")}, languages=tuple(_WORDS)),
+    Benchmark(
+        "xnli",
+        question,
+        {"test": hub("test"), "validation": hub("validation")},
+        languages=tuple(_WORDS),
+        tfds=Tfds("xnli", {"test": "test", "validation": "validation"}, _of_tfds),
+    ),
 )
