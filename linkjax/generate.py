@@ -16,7 +16,6 @@ import numpy as np
 from tqdm import tqdm
 
 from linkjax import config as configs
-from linkjax.data.tokenizer import EOS, PAD
 from linkjax.errors import UserError
 from linkjax.files import open_text
 from linkjax.model.sampling import Sampling, draw
@@ -46,16 +45,17 @@ def generate(
     Raises:
       UserError: a prompt fills the model's row.
     """
-    given = [[PAD, *model.tokenizer.encode(prompt)] for prompt in prompts]
+    tokenizer = model.tokenizer
+    given = [[tokenizer.start, *tokenizer.encode(prompt)] for prompt in prompts]
     places = model.settings.sequence_length
     if (longest := max(map(len, given))) > places:
         raise UserError(f"a prompt has {longest - 1} tokens, the model's rows have {places}: shorten it.")
     several = row_parts(model.trainer.mesh)
     rows = -(-len(given) // several) * several
-    given += [[PAD]] * (rows - len(given))
+    given += [[tokenizer.start]] * (rows - len(given))
     lengths_B = np.array([len(ids) for ids in given], np.int32)
     width = min(-(-longest // _PROMPT_MULTIPLE) * _PROMPT_MULTIPLE, places)
-    tokens_BxL = np.array([ids + [PAD] * (width - len(ids)) for ids in given], np.int32)
+    tokens_BxL = np.array([ids + [tokenizer.pad] * (width - len(ids)) for ids in given], np.int32)
     positions_BxL = np.tile(np.arange(width, dtype=np.int32), (rows, 1))
     # What stands behind a shorter prompt takes places in the cache that nothing sees before they are taken again.
     cache = model.trainer.empty_cache(rows, places)
@@ -66,7 +66,7 @@ def generate(
     for _ in range(tokens):
         pieces_B = np.asarray(next_piece(logits_BxV, seed, lengths_B))
         for row, piece in enumerate(pieces_B[: len(prompts)].tolist()):
-            ended[row] = ended[row] or piece == EOS or lengths_B[row] > places
+            ended[row] = ended[row] or piece == tokenizer.eos or lengths_B[row] > places
             if not ended[row]:
                 written[row].append(piece)
         on_step(written)

@@ -218,7 +218,7 @@ class Loop:
         if first():
             self._logs[0].sync()  # before the checkpoint is whole, which says that all steps to it are logged
         run = folders.run_record(self._config, self._prepared)
-        what = ToSave(self._state, data, run, self._prepared.folder / "tokenizer.model", measured)
+        what = ToSave(self._state, data, run, self._prepared.tokenizer_file, measured)
         (self._checkpoints.save_now if wait else self._checkpoints.save)(what)
         self._restart_clock()
 

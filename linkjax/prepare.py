@@ -33,7 +33,7 @@ from linkjax.data.cutting import at_least
 from linkjax.data.items import write_evaluations
 from linkjax.data.jsonl import write_jsonl
 from linkjax.data.manifest import FORMAT, MANIFEST
-from linkjax.data.tokenizer import Tokenizer, train_tokenizer
+from linkjax.data.tokenizer import FILE, AnyTokenizer, load_tokenizer, tokenizer_file, train_tokenizer
 from linkjax.errors import UserError
 from linkjax.files import fingerprint
 from linkjax.lexicon import Lexicon, ReadOptions, read_lexicon, write_lexicon
@@ -190,7 +190,7 @@ def _count(
     """Component -> what is counted in each of its files."""
     folder = job.partial / FOLDER
     tools = digest(
-        fingerprint(folder / "tokenizer.model"), {name: lexicon.fingerprint for name, lexicon in lexicons.items()}
+        fingerprint(tokenizer_file(folder)), {name: lexicon.fingerprint for name, lexicon in lexicons.items()}
     )
     units = {
         name: [
@@ -231,16 +231,17 @@ def _lexicons(settings, substitutions) -> dict[str, Lexicon]:
 
 def _tokenizer(
     job: Job, settings, corpora: dict[str, Corpus], lexicons: dict[str, Lexicon], swapped: set[str]
-) -> Tokenizer:
+) -> AnyTokenizer:
     """Trains the tokenizer on all components and on what LINK can make of them, or copies the one given.
 
     Text with every word of the lexicons swapped is in it whatever the run's ratio, so that all arms of a
     comparison share one tokenizer.
     """
-    path = job.partial / FOLDER / "tokenizer.model"
+    path = job.partial / FOLDER / FILE
     if settings.tokenizer.path:
-        shutil.copyfile(_existing(settings.tokenizer.path), path)
-        return Tokenizer.load(path)
+        tokenizer = load_tokenizer(_existing(settings.tokenizer.path))
+        tokenizer.save(path.parent)
+        return tokenizer
 
     def texts() -> Iterator[str]:
         for name, corpus in corpora.items():
@@ -266,13 +267,13 @@ def _tokenizer(
     if not job.work.is_whole(path.name, of):
         job.work.make(path.name, of, train)
     shutil.copyfile(job.work.path(path.name) / path.name, path)
-    return Tokenizer.load(path)
+    return load_tokenizer(path)
 
 
-def _existing(path: str) -> str:
-    if not pathlib.Path(path).is_file():
+def _existing(path: str) -> pathlib.Path:
+    if not pathlib.Path(path).exists():
         raise UserError(f"tokenizer.path '{path}' does not exist.")
-    return path
+    return pathlib.Path(path)
 
 
 def run(

@@ -90,6 +90,7 @@ def _foreign_probability(model: Loaded, texts: list[str], pieces_V: np.ndarray) 
     for start in range(0, len(texts), rows):
         some = [model.tokenizer.encode(text)[: length - 1] for text in texts[start : start + rows]]
         tokens_BxL, segments_BxL = np.zeros((2, rows, length), np.int32)
+        tokens_BxL[:, 0] = model.tokenizer.start
         for row, ids in enumerate(some):
             tokens_BxL[row, 1 : len(ids) + 1] = ids
             segments_BxL[row, : len(ids)] = 1

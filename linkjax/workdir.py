@@ -152,7 +152,7 @@ def run_record(config: ml_collections.ConfigDict, prepared: Prepared) -> dict[st
         "vocabulary_size": len(prepared.tokenizer),
         "components": [component["name"] for component in prepared.components],
         "data_sha256": prepared.fingerprint,
-        "tokenizer_sha256": manifest["files"]["tokenizer.model"]["sha256"],
+        "tokenizer_sha256": manifest["files"][prepared.tokenizer_file.name]["sha256"],
         "lexicon_sha256": prepared.lexicon_hashes,
     }
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from linkjax.data.pipeline import Stream
+from linkjax.data.tokenizer import PAD
 from linkjax.evaluation.byte_ngram import ByteTrigram, trigram_bits_per_byte
 from linkjax.evaluation.ranking import Ranking, accuracies, judge
 from linkjax.evaluation.scoring import PackedSequences
@@ -42,8 +43,8 @@ def sequences(toy, count=40):
 @pytest.mark.parametrize(("length", "rows"), [(64, 16), (32, 4), (128, 8)])
 def test_packing_and_batching_change_no_score(toy, score_rows, length, rows):
     several = sequences(toy)
-    together, greedy = PackedSequences(several, length, rows).score(score_rows)
-    alone = [PackedSequences([one], 64, 1).score(score_rows) for one in several]
+    together, greedy = PackedSequences(several, length, rows, start=PAD).score(score_rows)
+    alone = [PackedSequences([one], 64, 1, start=PAD).score(score_rows) for one in several]
     np.testing.assert_allclose(together, [losses[0] for losses, _ in alone], atol=1e-4)
     assert greedy.tolist() == [hits[0] for _, hits in alone]
 
@@ -57,14 +58,14 @@ def test_scores_are_those_of_the_plain_model(toy, score_rows):
         "positions_BxL": np.arange(len(ids), dtype=np.int32)[None],
     }
     losses, _ = score_rows(rows)
-    assert PackedSequences([(ids, given)], 64, 2).score(score_rows)[0][0] == pytest.approx(
+    assert PackedSequences([(ids, given)], 64, 2, start=PAD).score(score_rows)[0][0] == pytest.approx(
         losses[0, given:].sum(), abs=1e-4
     )
 
 
 def test_long_sequences_are_scored_whole(toy, score_rows):
     ids = toy.tokenizer.encode("Anna keeps goats. " * 12)
-    (total,), _ = PackedSequences([(ids, 0)], 16, 4).score(score_rows)
+    (total,), _ = PackedSequences([(ids, 0)], 16, 4, start=PAD).score(score_rows)
     parts = [(ids[start : start + 16], ids[start - 1] if start else 0) for start in range(0, len(ids), 16)]
     expected = 0
     for part, before in parts:
@@ -157,7 +158,9 @@ def test_suite_measures_the_folder(toy, score_rows):
     } <= metrics.keys()
     assert len(records) == len(toy.items("toy_world_facts"))
     texts = [document.text for document in toy.heldout(toy.components[1])]
-    losses, _ = PackedSequences([(toy.tokenizer.encode(text), 0) for text in texts], 64, 16).score(score_rows)
+    losses, _ = PackedSequences([(toy.tokenizer.encode(text), 0) for text in texts], 64, 16, start=PAD).score(
+        score_rows
+    )
     expected = losses.sum() / math.log(2) / sum(len(text.encode()) for text in texts)
     assert metrics["bits_per_byte/qaa"] == pytest.approx(expected)
 

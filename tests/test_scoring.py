@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
+from linkjax.data.tokenizer import PAD
 from linkjax.evaluation.scoring import PackedSequences
 from linkjax.model.decoder import ModelSettings
 from linkjax.training.optimizer import OptimizerSettings
@@ -40,7 +41,7 @@ def some_sequences(seed, count, longest):
 def alone(score_rows):
     """Each of some sequences in a row of its own."""
     sequences = some_sequences(0, 40, 60)
-    found = [PackedSequences([one], 64, 1).score(score_rows) for one in sequences]
+    found = [PackedSequences([one], 64, 1, start=PAD).score(score_rows) for one in sequences]
     return sequences, np.array([losses[0] for losses, _ in found]), [bool(hits[0]) for _, hits in found]
 
 
@@ -54,7 +55,7 @@ def alone(score_rows):
 )
 def test_batches_rows_and_order_change_no_score(alone, score_rows, length, rows, most_segments, multiple, order):
     sequences, expected, greedy = alone
-    packed = PackedSequences([sequences[index] for index in order], length, rows, most_segments, multiple)
+    packed = PackedSequences([sequences[index] for index in order], length, rows, most_segments, multiple, start=PAD)
     losses, hits = packed.score(score_rows)
     np.testing.assert_allclose(losses, expected[order], rtol=1e-5, atol=1e-5)
     assert hits.tolist() == [greedy[index] for index in order]
@@ -68,7 +69,7 @@ def test_what_is_beside_a_sequence_changes_no_bit_of_its_score(score_rows):
     rng = np.random.default_rng(3)
     changed = [(rng.integers(3, VOCABULARY, len(ids)).tolist(), given) for ids, given in others]
     assert sorted(len(ids) for ids, _ in changed) == size
-    first, second = (PackedSequences(mine + some, 64, 4).score(score_rows)[0] for some in (others, changed))
+    first, second = (PackedSequences(mine + some, 64, 4, start=PAD).score(score_rows)[0] for some in (others, changed))
     assert first[0] == second[0] and not np.any(first[1:] == second[1:])
 
 
@@ -76,7 +77,7 @@ def test_what_is_beside_a_sequence_changes_no_bit_of_its_score(score_rows):
 def test_the_mesh_changes_no_score(alone, mesh):
     sequences, expected, greedy = alone
     scorer = make_scorer(MeshSettings(**mesh), 8)
-    losses, hits = PackedSequences(sequences, 64, 8, multiple=32).score(scorer)
+    losses, hits = PackedSequences(sequences, 64, 8, multiple=32, start=PAD).score(scorer)
     np.testing.assert_allclose(losses, expected, rtol=1e-5, atol=1e-5)
     assert hits.tolist() == greedy
     assert np.reshape(losses, (10, 4)).argmin(1).tolist() == np.reshape(expected, (10, 4)).argmin(1).tolist()
@@ -103,7 +104,7 @@ def test_every_token_is_scored_once_and_batches_have_one_size(sizes, rows, most_
     """A token's loss is its id here, and ids are numbered through."""
     ends = list(itertools.accumulate(sizes))
     sequences = [(list(range(end - size, end)), 0) for size, end in zip(sizes, ends, strict=True)]
-    packed = PackedSequences(sequences, 64, rows, most_segments, 16)
+    packed = PackedSequences(sequences, 64, rows, most_segments, 16, start=PAD)
     for batch in rows_of(packed):
         assert batch["tokens_BxL"].size == rows * 64
         assert batch["segments_BxL"].max() <= (most_segments or 64)
@@ -113,20 +114,22 @@ def test_every_token_is_scored_once_and_batches_have_one_size(sizes, rows, most_
 
 def test_short_sequences_are_in_short_rows():
     sequences = some_sequences(0, 400, 30)
-    shapes = [batch["tokens_BxL"].shape for batch in rows_of(PackedSequences(sequences, 512, 4, multiple=32))]
+    shapes = [
+        batch["tokens_BxL"].shape for batch in rows_of(PackedSequences(sequences, 512, 4, multiple=32, start=PAD))
+    ]
     assert shapes[0] == (64, 32)
     assert sum(shape[1] == 512 for shape in shapes) <= 1  # at most one that is not full
 
 
 def test_equal_sequences_tie_whatever_is_beside_them(score_rows):
     sequences = some_sequences(5, 30, 60)
-    losses, _ = PackedSequences([*sequences, *sequences[::-1]], 64, 4, multiple=32).score(score_rows)
+    losses, _ = PackedSequences([*sequences, *sequences[::-1]], 64, 4, multiple=32, start=PAD).score(score_rows)
     assert losses.tolist() == losses[::-1].tolist()
 
 
 def test_losses_by_token_add_up(score_rows):
     sequences = some_sequences(6, 20, 200)  # longer than a row, too
-    packed = PackedSequences(sequences, 64, 4)
+    packed = PackedSequences(sequences, 64, 4, start=PAD)
     losses, _ = packed.score(score_rows)
     parts = packed.token_losses(score_rows)
     assert [part.sum() for part in parts] == pytest.approx(losses.tolist())

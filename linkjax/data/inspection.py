@@ -15,7 +15,7 @@ from linkjax.data.cutting import at_least
 from linkjax.data.documents import Document
 from linkjax.data.pipeline import StreamSettings, counters, run_rates, swaps_words
 from linkjax.data.prepared import Prepared
-from linkjax.data.tokenizer import EOS, PAD, Tokenizer
+from linkjax.data.tokenizer import AnyTokenizer
 
 _SWAPPED, _BORDER, _PLAIN = "\033[1;32m", "\033[2m", "\033[0m"
 _MANY = 10_000  # documents, which take a while
@@ -99,7 +99,7 @@ class Sample:
             yield "  no component has its words swapped"
 
 
-def row_lines(row: Row, components: Sequence[dict], tokenizer: Tokenizer, colour: bool) -> Iterator[str]:
+def row_lines(row: Row, components: Sequence[dict], tokenizer: AnyTokenizer, colour: bool) -> Iterator[str]:
     """Yields a row as lines: its documents with their borders, and where padding begins.
 
     Swapped-in tokens are in colour, or in [brackets].
@@ -113,7 +113,7 @@ def row_lines(row: Row, components: Sequence[dict], tokenizer: Tokenizer, colour
         tokens_T, targets_T, loss_weights_T, swapped_T = (
             row.fields[name][inside_L] for name in ("tokens", "targets", "loss_weights", "swapped")
         )
-        begins, ends = tokens_T[0] == PAD, targets_T[-1] == EOS
+        begins, ends = tokens_T[0] == tokenizer.start, targets_T[-1] == tokenizer.eos
         # What is read, not what is to be predicted, which can be a word that was swapped out. The last token of a
         # cut document is read in another row, so there the target has to do.
         read_T = np.append(tokens_T[1:], targets_T[-1])
@@ -129,8 +129,8 @@ def row_lines(row: Row, components: Sequence[dict], tokenizer: Tokenizer, colour
         yield _border(f"segment {segment}: {', '.join(about)}", colour)
         text_T = slice(0, len(read_T) - int(ends))
         text = marked_text(read_T[text_T], swapped_T[text_T], tokenizer, colour)
-        if begins:
-            text = text.removeprefix(" ")  # SentencePiece's own
+        if begins and tokenizer.adds_space:
+            text = text.removeprefix(" ")
         yield from (f"  {line}" for line in text.split("\n"))
     padding = len(segments_L) - tokens
     yield _border(
@@ -138,11 +138,11 @@ def row_lines(row: Row, components: Sequence[dict], tokenizer: Tokenizer, colour
     )
 
 
-def marked_text(tokens_T: np.ndarray, swapped_T: np.ndarray, tokenizer: Tokenizer, colour: bool) -> str:
-    """The text of tokens with the space that SentencePiece puts first, and the swapped-in ones marked."""
+def marked_text(tokens_T: np.ndarray, swapped_T: np.ndarray, tokenizer: AnyTokenizer, colour: bool) -> str:
+    """The text of tokens, with the space that the tokenizer may put first, and the swapped-in ones marked."""
     parts = []
     for swapped, run in itertools.groupby(range(len(tokens_T)), lambda place: bool(swapped_T[place])):
-        raw = b"".join(_bytes(int(tokens_T[place]), tokenizer) for place in run)
+        raw = b"".join(tokenizer.piece_bytes(int(tokens_T[place])) for place in run)
         text = plain(raw.decode(errors="replace"))
         word = text.lstrip(" ")
         parts.append(" " * (len(text) - len(word)) + (_mark(word, colour) if swapped and word else word))
@@ -178,13 +178,6 @@ def found(prepared: Prepared, ids: Collection[int], shards: int) -> Iterator[tup
                 yield component, document
             if not left:
                 return
-
-
-def _bytes(token: int, tokenizer: Tokenizer) -> bytes:
-    piece = tokenizer.piece(token)
-    if tokenizer.processor.is_byte(token):
-        return bytes([int(piece[3:5], 16)])  # <0xE8>
-    return piece.replace("▁", " ").encode()
 
 
 def _mark(text: str, colour: bool) -> str:

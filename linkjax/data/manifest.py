@@ -5,6 +5,7 @@ import pathlib
 from collections.abc import Callable
 from typing import Any
 
+from linkjax.data.special_ids import IDS
 from linkjax.errors import UserError
 from linkjax.files import inside, read_json
 
@@ -66,7 +67,7 @@ def read_evaluations(path: pathlib.Path) -> dict[str, Any]:
 
 def _used(manifest: dict[str, Any]) -> list[str]:
     """The files that are read for what the manifest says."""
-    used = ["tokenizer.model"]
+    used = ["tokenizer.json", IDS] if "tokenizer.json" in manifest["files"] else ["tokenizer.model"]
     for component in manifest["components"]:
         used += [f"documents/{name}" for name in component["files"]]
         used.append(f"heldout/{component['name']}.jsonl")

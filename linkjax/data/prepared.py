@@ -3,7 +3,7 @@
 manifest.json            components, rates, online operations, counts, hashes
 documents/*.arrayrecord  the training documents, id + text
 heldout/NAME.jsonl       documents kept out of training, {"id", "text"}
-tokenizer.model          SentencePiece
+tokenizer.model          SentencePiece; or Hugging Face's tokenizer.json, and tokenizer_ids.json
 lexicons/LANGUAGE.tsv    the cleaned word lists, if there are any
 statistics/LANGUAGE.tsv  word, English count, target count, pieces of a translation
 words/NAME.txt           word lists that settings of the intervention name: exclude, domain_words
@@ -22,7 +22,7 @@ from linkjax.data.documents import Document, Documents
 from linkjax.data.items import read_items
 from linkjax.data.jsonl import is_text, read_jsonl
 from linkjax.data.manifest import read_manifest
-from linkjax.data.tokenizer import Tokenizer
+from linkjax.data.tokenizer import AnyTokenizer, load_tokenizer, tokenizer_file
 from linkjax.errors import UserError
 from linkjax.files import fingerprint, open_bytes
 from linkjax.lexicon import Lexicon, WordStatistics, read_lexicon
@@ -81,8 +81,12 @@ class Prepared:
         }
 
     @functools.cached_property
-    def tokenizer(self) -> Tokenizer:
-        return Tokenizer.load(self.folder / "tokenizer.model")
+    def tokenizer(self) -> AnyTokenizer:
+        return load_tokenizer(self.folder)
+
+    @property
+    def tokenizer_file(self) -> pathlib.Path:
+        return tokenizer_file(self.folder)
 
     @functools.cached_property
     def lexicons(self) -> dict[str, Lexicon]:

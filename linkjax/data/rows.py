@@ -2,7 +2,7 @@
 
 B rows, L tokens of a row. A row carries (numpy, without the B):
 
-    tokens_BxL        int32   what the model reads; a document's first token is PAD, standing for its start
+    tokens_BxL        int32   what the model reads; a document's first token is `start`, which stands for just that
     targets_BxL       int32   what it should say next
     loss_weights_BxL  float32 1 where the target counts
     segments_BxL      int32   1, 2, ... per document in the row, 0 = padding
@@ -21,7 +21,6 @@ import numpy as np
 
 from linkjax.data.documents import Document, Documents
 from linkjax.data.encoder import Encoded, Encoder
-from linkjax.data.tokenizer import PAD
 from linkjax.errors import UserError
 
 _PACKED_TOGETHER = 32  # rows that are open at once; more pack tighter and cost more to resume
@@ -144,7 +143,7 @@ class _StretchesIterator(grain.DatasetIterator):
         start, end = self._offset, min(self._offset + length, len(current.tokens_T))
         columns_TxC = np.empty((end - start, len(_COLUMNS)), np.int32)
         columns_TxC[:, 0] = current.targets_T[start:end]
-        columns_TxC[0, 1] = current.tokens_T[start - 1] if start else PAD
+        columns_TxC[0, 1] = current.tokens_T[start - 1] if start else self._dataset.encoder.tokenizer.start
         columns_TxC[1:, 1] = current.tokens_T[start : end - 1]
         columns_TxC[:, 2] = current.loss_weights_T[start:end].view(np.int32)
         columns_TxC[:, 3] = current.swapped_T[start:end]

@@ -1,5 +1,6 @@
-"""SentencePiece, trained on the user's text, and text -> ids word by word with provenance flags."""
+"""SentencePiece, trained on the user's text, and text -> ids word by word with provenance flags; other tokenizers."""
 
+import collections
 import dataclasses
 import io
 import pathlib
@@ -8,11 +9,15 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import sentencepiece
 
+from linkjax.data import fast_tokenizer
+from linkjax.data.fast_tokenizer import FastTokenizer
+from linkjax.data.special_ids import IDS
 from linkjax.errors import UserError
 from linkjax.files import read_whole
 from linkjax.settings import setting
 from linkjax.substitution import Span
 
+FILE = "tokenizer.model"
 PAD, EOS, UNK = 0, 1, 2  # SeqIO's packer drops real tokens where id 0 is one
 _CACHED_WORDS, _CACHED_CHARACTERS = 1_000_000, 64  # how many, and of how many characters at most
 _MOST_BYTES = 1 << 27  # of a model
@@ -23,7 +28,8 @@ _PROBE = "ﬁve  spaces\tＡ 語\U0001f98a "  # what a normaliser would change, 
 class TokenizerSettings:
     """How the tokenizer is made, or which one is used."""
 
-    path: str = setting("", "SentencePiece model to use (pad 0, EOS 1, UNK 2); empty = train one")
+    path: str = setting("", "tokenizer to use: a SentencePiece model (pad 0, EOS 1, UNK 2), a tokenizer.json or its"
+                           " model's folder; empty = train one")  # fmt: skip
     kind: str = setting("unigram", "unigram or bpe")
     vocabulary_size: int = setting(16384, "pieces; fewer where the text is too small for so many")
     train_bytes: int = setting(10_000_000, "bytes of each component's text that the tokenizer is trained on, at most")
@@ -71,7 +77,15 @@ def train_tokenizer(texts: Iterable[str], vocabulary_size: int, kind: str) -> by
 
 
 class Tokenizer:
-    """A SentencePiece model with its fixed ids (pad 0, EOS 1, UNK 2)."""
+    """A SentencePiece model with its fixed ids (pad 0, EOS 1, UNK 2).
+
+    Attributes:
+      eos, start, pad: ids that stand behind a document, before it, and where there is none.
+      adds_space: whether a text gets a space before it, as the words within it have.
+    """
+
+    eos, start, pad = EOS, PAD, PAD
+    adds_space = True
 
     def __init__(self, model: bytes):
         self._model = model
@@ -108,8 +122,19 @@ class Tokenizer:
         """SentencePiece itself."""
         return self._processor
 
+    def save(self, folder: pathlib.Path) -> None:
+        """As `load_tokenizer` reads it."""
+        (folder / FILE).write_bytes(self._model)
+
     def piece(self, token: int) -> str:
         return self._processor.id_to_piece(token)
+
+    def piece_bytes(self, token: int) -> bytes:
+        """Bytes of text that a token stands for."""
+        piece = self.piece(token)
+        if self._processor.is_byte(token):
+            return bytes([int(piece[3:5], 16)])  # <0xE8>
+        return piece.replace("▁", " ").encode()
 
     def cuts_before(self, sign: str) -> bool:
         """Whether no piece joins a line end or a tab to what is beside it, as it joins letters."""
@@ -134,6 +159,16 @@ class Tokenizer:
         for word in text.split(" "):
             ids += self._word(word)
         return ids
+
+    def count(self, texts: Sequence[str]) -> int:
+        """Tokens of some texts together: every different word is looked at once."""
+        # Nothing between two spaces is a token as well, while an empty text has none.
+        words = collections.Counter(" ".join(filter(None, texts)).split(" ")) if any(texts) else {}
+        return sum(count * len(self.encode(word) or " ") for word, count in words.items())
+
+    def encode_all(self, texts: Sequence[tuple[str, Sequence[Span]]]) -> list[tuple[np.ndarray, np.ndarray]]:
+        """`encode_with_spans` of many."""
+        return [self.encode_with_spans(text, spans) for text, spans in texts]
 
     def encode_with_spans(self, text: str, spans: Sequence[Span]) -> tuple[np.ndarray, np.ndarray]:
         """Ids of `text` and, for each, whether any of its bytes lies in one of `spans` (sorted, disjoint).
@@ -196,3 +231,31 @@ class Tokenizer:
                     self._words.clear()
                 self._words[word] = ids
         return ids
+
+
+AnyTokenizer = Tokenizer | FastTokenizer
+
+
+def load_tokenizer(path: pathlib.Path) -> AnyTokenizer:
+    """A SentencePiece model, a `tokenizer.json`, or the one that a folder has; of both the latter.
+
+    Raises:
+      UserError: there is none, or it cannot be used.
+    """
+    found = tokenizer_file(path)
+    return FastTokenizer.load(found) if found.suffix == ".json" else Tokenizer.load(found)
+
+
+def tokenizer_file(path: pathlib.Path) -> pathlib.Path:
+    """The file of a tokenizer, itself or its folder given."""
+    if not path.is_dir():
+        return path
+    found = [path / name for name in (fast_tokenizer.FILE, FILE) if (path / name).is_file()]
+    if not found:
+        raise UserError(f"{path} has no tokenizer: neither {fast_tokenizer.FILE} nor {FILE} is in it.")
+    return found[0]
+
+
+def tokenizer_names(path: pathlib.Path) -> list[str]:
+    """Names of the files that a tokenizer is kept in, the one that `tokenizer_file` finds first."""
+    return [path.name, IDS] if path.suffix == ".json" else [path.name]

@@ -1,6 +1,6 @@
 """A model of ours as one that lm-evaluation-harness asks (github.com/EleutherAI/lm-evaluation-harness, 0.4.13).
 
-The row's beginning is PAD, which is so what the harness calls the prefix token: a text alone is read as in training.
+The row's beginning is what the harness calls the prefix token: a text alone is read as in training.
 """
 
 import pathlib
@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from linkjax.data.tokenizer import EOS, PAD
 from linkjax.errors import UserError
 from linkjax.evaluation.ranking import encode_pair
 from linkjax.evaluation.scoring import PackedSequences
@@ -34,28 +33,30 @@ class HarnessModel(TemplateLM):
 
     @property
     def eot_token_id(self) -> int:
-        return EOS
+        return self._model.tokenizer.eos
 
     @property
     def prefix_token_id(self) -> int:
-        return PAD
+        return self._model.tokenizer.start
 
     def tok_encode(self, string: str, add_special_tokens: bool | None = None, **_: Any) -> list[int]:
         ids = self._model.tokenizer.encode(string)
-        return ids if add_special_tokens is False else [PAD, *ids]
+        return ids if add_special_tokens is False else [self.prefix_token_id, *ids]
 
     def _encode_pair(self, context: str, continuation: str) -> tuple[list[int], list[int]]:
         ids, given = encode_pair(self._model.tokenizer, context, continuation)
-        return [PAD, *ids[:given]], ids[given:]
+        return [self.prefix_token_id, *ids[:given]], ids[given:]
 
     def _loglikelihood_tokens(
         self, requests: Sequence[tuple[Any, list[int], list[int]]], disable_tqdm: bool = False, **_: Any
     ) -> list[tuple[float, bool]]:
         sequences = []
         for _, context, continuation in requests:
-            before = context[1:] if context[0] == PAD else context
+            before = context[1:] if context[0] == self.prefix_token_id else context
             sequences.append((before + continuation, len(before)))
-        losses, greedy = PackedSequences(sequences, *row_shape(self._model.settings)).score(self._score)
+        losses, greedy = PackedSequences(sequences, *row_shape(self._model.settings), start=self.prefix_token_id).score(
+            self._score
+        )
         answers = [(-float(loss), bool(hit)) for loss, hit in zip(losses, greedy, strict=True)]
         for (asked, _, _), answer in zip(requests, answers, strict=True):
             if asked is not None:
@@ -66,7 +67,7 @@ class HarnessModel(TemplateLM):
         windows, counts = [], []
         for (text,) in (request.args for request in requests):
             ids = self._model.tokenizer.encode(text)
-            found = utils.get_rolling_token_windows(ids, PAD, self.max_length, context_len=1)
+            found = utils.get_rolling_token_windows(ids, self.prefix_token_id, self.max_length, context_len=1)
             parts = [(None, *utils.make_disjoint_window(window)) for window in found]
             windows += parts
             counts.append(len(parts))

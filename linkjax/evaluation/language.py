@@ -7,7 +7,7 @@ import numpy as np
 from linkjax.data.encoder import Encoder
 from linkjax.data.pipeline import make_substitution, swaps_words
 from linkjax.data.prepared import Prepared
-from linkjax.data.tokenizer import Tokenizer
+from linkjax.data.tokenizer import AnyTokenizer
 from linkjax.evaluation.scoring import PackedSequences, ScoreRows
 from linkjax.substitution import LinkSettings
 
@@ -20,10 +20,10 @@ class HeldoutText:
     Documents longer than a row are read in stretches, each without what came before.
     """
 
-    def __init__(self, texts: list[str], tokenizer: Tokenizer, *shape: int):
+    def __init__(self, texts: list[str], tokenizer: AnyTokenizer, *shape: int):
         """Args: `shape`, as `PackedSequences` takes it."""
         ids = [tokenizer.encode(text) for text in texts]
-        self._packed = PackedSequences([(one, 0) for one in ids], *shape)
+        self._packed = PackedSequences([(one, 0) for one in ids], *shape, start=tokenizer.start)
         self.bytes = np.array([len(text.encode()) for text in texts])
         self.words = sum(len(text.split()) for text in texts)
         self.tokens = np.array([len(one) for one in ids])
@@ -55,7 +55,7 @@ class HeldoutText:
         }
 
 
-def heldout_texts(prepared: Prepared, tokenizer: Tokenizer, *shape: int) -> dict[str, HeldoutText]:
+def heldout_texts(prepared: Prepared, tokenizer: AnyTokenizer, *shape: int) -> dict[str, HeldoutText]:
     """By language; those that have none are left out."""
     result = {}
     for language in prepared.languages:
@@ -98,7 +98,7 @@ def token_premiums(texts: dict[str, HeldoutText]) -> dict[str, dict[str, float |
 class SwappedText:
     """Held-out English with its words swapped as in the run's training, in its first pass and at its end."""
 
-    def __init__(self, prepared: Prepared, link: LinkSettings, tokenizer: Tokenizer, *shape: int):
+    def __init__(self, prepared: Prepared, link: LinkSettings, tokenizer: AnyTokenizer, *shape: int):
         substitution = make_substitution(prepared, link)
         documents = [
             document
@@ -110,7 +110,7 @@ class SwappedText:
         if substitution and documents:
             encoder = Encoder(tokenizer, substitution)
             encoded = encoder.encode(documents, [0] * len(documents), [1.0] * len(documents))
-        self._packed = PackedSequences([(one.tokens_T.tolist(), 0) for one in encoded], *shape)
+        self._packed = PackedSequences([(one.tokens_T.tolist(), 0) for one in encoded], *shape, start=tokenizer.start)
         self._swapped = np.concatenate([one.swapped_T for one in encoded] or [np.zeros(0)]) > 0
 
     def __len__(self) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from linkjax.data.tokenizer import PAD, Tokenizer
+from linkjax.data.tokenizer import AnyTokenizer
 from linkjax.training.sharding import row_parts
 from linkjax.training.step import Trainer
 
@@ -26,7 +26,7 @@ def layers(trainer: Trainer) -> list[str]:
     return ["input", *(f"layer {number}" for number in range(1, trainer.model.layers + 1)), "output"]
 
 
-def vectors(trainer: Trainer, params: Any, tokenizer: Tokenizer, texts: Sequence[str], length: int) -> np.ndarray:
+def vectors(trainer: Trainer, params: Any, tokenizer: AnyTokenizer, texts: Sequence[str], length: int) -> np.ndarray:
     """vectors_NxTxD of each text, read alone: the mean over its pieces, in each of `layers`.
 
     A text's vector at a layer is that of the pieces themselves, not of what comes before them; texts longer than
@@ -34,7 +34,8 @@ def vectors(trainer: Trainer, params: Any, tokenizer: Tokenizer, texts: Sequence
     """
     parts = row_parts(trainer.mesh)
     rows = -(-64 // parts) * parts
-    ids = [tokenizer.encode(text)[: length - 1] or [PAD] for text in texts]
+    within = "" if tokenizer.adds_space else " "  # words are looked at as they are within a text
+    ids = [tokenizer.encode(within + text)[: length - 1] or [tokenizer.start] for text in texts]
     found = []
     for start in range(0, len(ids), rows):
         some = ids[start : start + rows]
@@ -112,7 +113,7 @@ def sentence_retrieval(
 class Languages:
     """Which words and pieces are which language's own, by samples of their text."""
 
-    def __init__(self, texts: Mapping[str, Sequence[str]], tokenizer: Tokenizer):
+    def __init__(self, texts: Mapping[str, Sequence[str]], tokenizer: AnyTokenizer):
         """Args: `texts` by language, of training."""
         self._words = {language: collections.Counter(words(of)) for language, of in texts.items()}
         self._pieces = {}

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from linkjax.data.tokenizer import Tokenizer
+from linkjax.data.tokenizer import AnyTokenizer
 from linkjax.errors import UserError
 from linkjax.evaluation.scoring import ALIGNED, PackedSequences, ScoreRows
 
@@ -23,7 +23,7 @@ class Ranking:
     def __init__(
         self,
         items: Sequence[dict],
-        tokenizer: Tokenizer,
+        tokenizer: AnyTokenizer,
         length: int,
         rows_per_batch: int,
         most_segments: int = 0,
@@ -35,7 +35,9 @@ class Ranking:
             for item in items
             for prompt, choice in zip(prompts(item), item["choices"], strict=True)
         ]
-        self._packed = PackedSequences(sequences, length, rows_per_batch, most_segments, multiple)
+        self._packed = PackedSequences(
+            sequences, length, rows_per_batch, most_segments, multiple, start=tokenizer.start
+        )
 
     def __len__(self) -> int:
         """Batches."""
@@ -54,7 +56,7 @@ class Ranking:
         return records
 
 
-def encode_pair(tokenizer: Tokenizer, prompt: str, choice: str) -> tuple[list[int], int]:
+def encode_pair(tokenizer: AnyTokenizer, prompt: str, choice: str) -> tuple[list[int], int]:
     """Ids of a prompt with its ending, and how many of them are given.
 
     They are tokenized as one text. White space at the prompt's end belongs to the ending, as in lm-evaluation-harness

@@ -12,8 +12,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from linkjax.data.tokenizer import PAD
-
 # rows (see `linkjax.data.rows`) -> cross-entropy in nats and greedy hits, both BxL
 ScoreRows = Callable[[dict[str, np.ndarray]], tuple[np.ndarray, np.ndarray]]
 ALIGNED = 128  # lengths of rows are multiples of it where there are several: what attention on TPUs asks for
@@ -53,6 +51,8 @@ class PackedSequences:
         rows_per_batch: int,
         most_segments: int = 0,
         multiple: int = ALIGNED,
+        *,
+        start: int,
     ):
         """Args:
         sequences: (ids, number of ids at the start that are given and not scored). Where there are more than
@@ -62,7 +62,9 @@ class PackedSequences:
         rows_per_batch: rows of that length scored at once.
         most_segments: sequences in a row; 0 = no limit.
         multiple: rows may be a half, a quarter ... of `length` as long as that is a multiple of this.
+        start: the tokenizer's, which stands before each sequence.
         """
+        self._start = start
         places: dict[tuple[tuple[int, ...], int], int] = {}
         self._places = np.array([places.setdefault((tuple(ids), given), len(places)) for ids, given in sequences], int)
         distinct = list(places)
@@ -101,7 +103,7 @@ class PackedSequences:
                 ids, given = distinct[index]
                 span = slice(used, used + end - start)
                 targets[row, span] = ids[start:end]
-                tokens[row, span] = [ids[start - 1] if start else PAD, *ids[start : end - 1]]
+                tokens[row, span] = [ids[start - 1] if start else self._start, *ids[start : end - 1]]
                 segments[row, span] = segment
                 positions[row, span] = np.arange(end - start)
                 scored = max(given - start, 0)

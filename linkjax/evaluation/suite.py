@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from linkjax.data.prepared import Prepared
-from linkjax.data.tokenizer import Tokenizer
+from linkjax.data.tokenizer import AnyTokenizer
 from linkjax.evaluation.language import heldout_texts
 from linkjax.evaluation.ranking import Ranking, accuracies
 from linkjax.evaluation.scoring import ALIGNED, ScoreRows
@@ -22,7 +22,7 @@ class Suite:
         length: int,
         rows_per_batch: int,
         tasks: Sequence[str] | None = None,
-        tokenizer: Tokenizer | None = None,
+        tokenizer: AnyTokenizer | None = None,
         most_segments: int = 0,
         multiple: int = ALIGNED,
     ):

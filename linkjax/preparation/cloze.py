@@ -19,7 +19,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 
-from linkjax.data.tokenizer import Tokenizer
+from linkjax.data.tokenizer import AnyTokenizer
 from linkjax.errors import UserError
 
 METRIC, CHOICES, LEAST = "cloze", 8, 8
@@ -56,7 +56,7 @@ class Vocabulary:
       counts: how often each word, as it is written, is in the training text.
     """
 
-    def __init__(self, texts: Iterable[str], tokenizer: Tokenizer, translations: Iterable[str]):
+    def __init__(self, texts: Iterable[str], tokenizer: AnyTokenizer, translations: Iterable[str]):
         """Args: `translations`, words of the language that its lexicon has."""
         self.counts = collections.Counter(word for text in texts for _, word in spaced_words(f" {text}"))
         small: collections.Counter[str] = collections.Counter()

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from linkjax.data.items import write_items
 from linkjax.data.prepared import Prepared
-from linkjax.data.tokenizer import Tokenizer
+from linkjax.data.tokenizer import AnyTokenizer
 from linkjax.errors import UserError
 from linkjax.lexicon import Lexicon
 from linkjax.preparation import cloze
@@ -44,7 +44,7 @@ def write_clozes(
     folder: pathlib.Path,
     names: Sequence[str],
     sides: Sequence[Side],
-    tokenizer: Tokenizer,
+    tokenizer: AnyTokenizer,
     lexicons: Mapping[str, Lexicon],
 ) -> list[dict[str, Any]]:
     """The same of clozes, 'cloze_LANGUAGE' or 'cloze_LANGUAGE:FILE'.

@@ -4,7 +4,7 @@ import collections
 from collections.abc import Iterable, Iterator, Mapping
 
 from linkjax.data.documents import Document, Documents
-from linkjax.data.tokenizer import Tokenizer
+from linkjax.data.tokenizer import AnyTokenizer
 from linkjax.evaluation.byte_ngram import trigram_bits_per_byte
 from linkjax.lexicon import Lexicon, WordStatistics
 from linkjax.substitution import WORD
@@ -21,7 +21,10 @@ def summed(counts: Iterable[Mapping[str, int]]) -> collections.Counter[str]:
 
 
 def word_statistics(
-    lexicon: Lexicon, tokenizer: Tokenizer, english_counts: Mapping[str, int], target_counts: Mapping[str, int]
+    lexicon: Lexicon,
+    tokenizer: AnyTokenizer,
+    english_counts: Mapping[str, int],
+    target_counts: Mapping[str, int],
 ) -> dict[str, WordStatistics]:
     """Frequency and length of each lexicon entry; a translation of several words counts as its rarest word.
 

@@ -14,7 +14,7 @@ import numpy as np
 from linkjax import config as configs
 from linkjax.data.documents import Document, Documents, write_documents
 from linkjax.data.jsonl import write_jsonl
-from linkjax.data.tokenizer import Tokenizer
+from linkjax.data.tokenizer import load_tokenizer
 from linkjax.errors import UserError
 from linkjax.lexicon import read_lexicon
 from linkjax.preparation.partial import FOLDER, WORK
@@ -156,16 +156,14 @@ class _Tools:
 
     def __init__(self, folder: pathlib.Path):
         self._folder = folder
-        self._tokenizer = Tokenizer.load(folder / "tokenizer.model")
+        self._tokenizer = load_tokenizer(folder)
         self._lexicon = functools.cache(lambda language: read_lexicon(folder / f"lexicons/{language}.tsv"))
         self.substitution = functools.cache(lambda language: Substitution(self._lexicon(language)))
         self.target_words = functools.cache(self._target_words)
 
     def tokens(self, texts: list[str]) -> int:
-        """Tokens of some texts, with an EOS each: every different word is looked at once."""
-        words = collections.Counter(" ".join(filter(None, texts)).split(" ")) if any(texts) else {}
-        # Nothing between two spaces is a token as well, while an empty text has none.
-        return len(texts) + sum(count * len(self._tokenizer.encode(word) or " ") for word, count in words.items())
+        """Tokens of some texts, with an EOS each."""
+        return len(texts) + self._tokenizer.count(texts)
 
     def _target_words(self, language: str) -> frozenset[str]:
         entries = self._lexicon(language).entries.values()

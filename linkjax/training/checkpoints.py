@@ -5,7 +5,7 @@
                      training/  optimizer state and counts, plain nested dicts
                      data/      position of every virtual shard, JSON
                      run/       config, lexicon and tokenizer hashes, code version, JSON
-                     tokenizer.model
+                     tokenizer.model, or tokenizer.json and tokenizer_ids.json
                      linkjax_manifest.json   size and SHA-256 of every other file
     checkpoints/writing/        one on its way in or out
 
@@ -26,6 +26,7 @@ import jax
 from flax import serialization
 from orbax.checkpoint import v1 as ocp
 
+from linkjax.data.tokenizer import tokenizer_names
 from linkjax.errors import UserError
 from linkjax.training import processes
 from linkjax.training.entries import readable
@@ -155,7 +156,8 @@ class Checkpoints:
     def _commit(self, folder: pathlib.Path, what: ToSave) -> None:
         """Gives a checkpoint its manifest and its place."""
         step = int(folder.name)
-        shutil.copyfile(what.tokenizer, folder / "tokenizer.model")
+        for name in tokenizer_names(what.tokenizer):
+            shutil.copyfile(what.tokenizer.with_name(name), folder / name)
         write_manifest(folder, step, what.metrics)
         rename_durably(folder, self.folder / str(step))
         try:

@@ -4,7 +4,7 @@ import pathlib
 from typing import Any, NamedTuple
 
 from linkjax import config as configs
-from linkjax.data.tokenizer import Tokenizer
+from linkjax.data.tokenizer import AnyTokenizer, load_tokenizer
 from linkjax.errors import UserError
 from linkjax.training.checkpoints import Checkpoints
 from linkjax.training.entries import check_run
@@ -17,7 +17,7 @@ class Loaded(NamedTuple):
 
     trainer: Trainer
     params: Any
-    tokenizer: Tokenizer
+    tokenizer: AnyTokenizer
     settings: configs.RunSettings
     run: pathlib.Path
     step: int
@@ -43,5 +43,5 @@ def load(checkpoint: str, mesh: MeshSettings = MeshSettings()) -> Loaded:
     settings = configs.run_settings(configs.completed(configs.from_dict(record["config"])))
     trainer = Trainer.of(settings, make_mesh(mesh), record["vocabulary_size"], len(record["components"]))
     restored = checkpoints.restore(step, trainer.abstract, weights_only=True)
-    tokenizer = Tokenizer.load(checkpoints.folder / str(step) / "tokenizer.model")
+    tokenizer = load_tokenizer(checkpoints.folder / str(step))
     return Loaded(trainer, restored.weights, tokenizer, settings, pathlib.Path(run), step)
