@@ -41,7 +41,8 @@ class FastTokenizer:
     """A tokenizer of the library `tokenizers` with the methods of `Tokenizer`.
 
     Attributes:
-      eos, start, pad: see `SpecialIds`.
+      description: what `tokenizer.json` holds.
+      ids: eos, start and pad, see `SpecialIds`; they are attributes as well.
       adds_space: whether a text gets a space before it, as the words within it have.
       cuts_at_borders: whether ids of a text are those of its segments (`word_borders`): known by the tokenizer's
         structure, and tried.
@@ -54,7 +55,7 @@ class FastTokenizer:
         Raises:
           UserError: it cannot be used, or has no such ids.
         """
-        self._description, self._ids = description, ids
+        self.description, self.ids = description, ids
         self.eos, self.start, self.pad = ids
         described = parse_json(description, FILE)
         try:
@@ -70,14 +71,11 @@ class FastTokenizer:
             raise UserError(f"{FILE} cannot be used ({error or type(error).__name__}): fetch it again.") from error
 
     def _look_at(self, described: dict[str, Any]) -> None:
-        vocabulary = self._tokenizer.get_vocab(with_added_tokens=True).values()
-        self._size = max(vocabulary, default=-1) + 1
-        if not set(self._ids) <= set(vocabulary):
-            raise UserError(f"{FILE} lacks tokens that are named, {self._ids._asdict()}: fetch the whole model again.")
+        self._size = max(self._tokenizer.get_vocab(with_added_tokens=True).values()) + 1
         decoder = json.dumps(described.get("decoder"))
         self._byte_level = '"ByteLevel"' in decoder
         self._byte_fallback = '"ByteFallback"' in decoder
-        self._added = {token["id"]: token["content"] for token in described.get("added_tokens") or []}
+        self._added = set(self._tokenizer.get_added_tokens_decoder())
         for name in self._specials.values():
             for text in (name, f"a {name} b", f"a{name}b"):
                 if found := {self.eos, self.start} & set(self.encode(text)):
@@ -88,7 +86,7 @@ class FastTokenizer:
         self.cuts_at_borders = word_borders.cuts_at_borders(described) and all(map(self._is_of_segments, _PROBES))
 
     def __reduce__(self):
-        return FastTokenizer, (self._description, self._ids)
+        return FastTokenizer, (self.description, self.ids)
 
     @classmethod
     def load(cls, path: pathlib.Path) -> "FastTokenizer":
@@ -107,8 +105,8 @@ class FastTokenizer:
 
     def save(self, folder: pathlib.Path) -> None:
         """As `load` reads it."""
-        (folder / FILE).write_bytes(self._description)
-        (folder / IDS).write_text(json.dumps(self._ids._asdict()) + "\n")
+        (folder / FILE).write_bytes(self.description)
+        (folder / IDS).write_text(json.dumps(self.ids._asdict()) + "\n")
 
     def __len__(self) -> int:
         return self._size
@@ -119,7 +117,7 @@ class FastTokenizer:
     def piece_bytes(self, token: int) -> bytes:
         """Bytes of text that a token stands for."""
         piece = self.piece(token)
-        if token in self._added or not piece:
+        if token in self._added or (self._byte_level and not _byte_of().keys() >= set(piece)):
             return piece.encode()
         if self._byte_level:
             return bytes(_byte_of()[character] for character in piece)
@@ -200,7 +198,9 @@ def _set_specials_apart(described: dict[str, Any], ids: SpecialIds) -> dict[int,
     added = described.setdefault("added_tokens", []) or []
     in_model = model["vocab"] if model["type"] == "Unigram" else {}
     for number in set(ids) - {token["id"] for token in added}:
-        pieces = [name for name, _ in in_model] if in_model else {of: name for name, of in model["vocab"].items()}
+        pieces = dict(enumerate(name for name, _ in in_model)) or {of: name for name, of in model["vocab"].items()}
+        if number not in pieces:
+            raise UserError(f"{FILE} lacks a token that is named, {number}: fetch the whole model again.")
         rules = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
         added.append({"id": number, "content": pieces[number], "special": True, **rules})
     described["added_tokens"] = sorted(added, key=lambda token: token["id"])

@@ -39,7 +39,8 @@ def add_text_task(
       column: of a data source's examples, the one with the text.
       lexicons: word lists by target language; given, the documents go through `LexicalSubstitution`.
       link: settings of the substitution in plain SeqIO programs.
-      vocabulary: for plain SeqIO programs, bytes by default; `prepare` trains its own.
+      vocabulary: for plain SeqIO programs, bytes by default, `linkjax.data.vocabularies` has one for a tokenizer of
+        Hugging Face's; `prepare` trains its own.
     """
     source = texts
     if isinstance(source, seqio.DataSource):

@@ -55,17 +55,13 @@ def cuts_at_borders(tokenizer: dict[str, Any]) -> bool:
     stages = _parts(tokenizer.get("pre_tokenizer"), "pretokenizers")
     if not all(map(_keeps_borders, normalizers)) or any(map(_may_join, tokenizer.get("added_tokens") or [])):
         return False
-    blanks = [stage for stage in stages if stage["type"] == "Metaspace"]
-    if any(one["type"] == "Replace" for one in normalizers) or blanks:
-        if len(stages) > 1 or any(stage.get("replacement") != BLANK for stage in blanks):
-            return False
-        if blanks and blanks[0].get("split", True):
-            return True
-        return (not stages or bool(blanks)) and _never_merges_over(tokenizer["model"])
-    cuts = [stage for stage in stages if _cuts(stage)]
-    others = [stage for stage in stages if stage not in cuts]
-    # Digits are cut off wherever they are; a ByteLevel that follows a split cuts no more.
-    return bool(cuts) and all(stage["type"] in ("Digits", "ByteLevel") for stage in others)
+    blanks = any(one["type"] == "Replace" for one in normalizers)  # by then, spaces are such
+    cut = next((place for place, stage in enumerate(stages) if _cuts(stage, blanks)), None)
+    if cut is not None:
+        # What comes later sees the pieces alone; what comes before only cuts off digits, wherever they are.
+        return all(stage["type"] == "Digits" for stage in stages[:cut])
+    joined = [_is_blanks(stage) for stage in stages]
+    return all(joined) and (blanks or any(joined)) and _never_merges_over(tokenizer["model"])
 
 
 def _parts(component: dict[str, Any] | None, name: str) -> list[dict[str, Any]]:
@@ -92,11 +88,21 @@ def _may_join(token: dict[str, Any]) -> bool:
     return not token["special"] and (over or token["lstrip"] or token["rstrip"] or token["single_word"])
 
 
-def _cuts(stage: dict[str, Any]) -> bool:
+def _cuts(stage: dict[str, Any], blanks: bool) -> bool:
+    """Whether a stage cuts at every border."""
+    if _is_blanks(stage):
+        return stage.get("split", True)
     if stage["type"] == "ByteLevel":
-        return stage.get("use_regex", True)
-    known = stage["type"] == "Split" and stage["pattern"].get("Regex") in _KNOWN_SPLITS
-    return known and stage["behavior"] == "Isolated" and not stage["invert"]
+        return stage.get("use_regex", True) and not blanks
+    if stage["type"] != "Split" or stage["invert"]:
+        return False
+    if blanks:
+        return (stage["pattern"], stage["behavior"]) == ({"String": BLANK}, "MergedWithNext")
+    return stage["pattern"].get("Regex") in _KNOWN_SPLITS and stage["behavior"] == "Isolated"
+
+
+def _is_blanks(stage: dict[str, Any]) -> bool:
+    return stage["type"] == "Metaspace" and stage["replacement"] == BLANK
 
 
 def _never_merges_over(model: dict[str, Any]) -> bool:
