@@ -146,9 +146,9 @@ def lines(real_data):
     found = []
     for name in ("en/wikipedia.txt", "en/office_help.txt", "de/office_help.txt", "tr/office_help.txt",
                  "sw/new_testament.tsv"):  # fmt: skip
-        found += (real_data / name).read_text().splitlines()[:600]
+        found += (real_data / name).read_text().splitlines()[:400]
     code = [pathlib.Path(word_borders.__file__).read_text(), "\tif a:\n\t\tb  = 'c'   \r\n\r\n\r\n x\n"]
-    pages = ["\n".join(found[at : at + 7]) for at in range(0, 600, 7)]
+    pages = ["\n".join(found[at : at + 7]) for at in range(0, 400, 7)]
     return [*found, *code, *pages, "吾輩は猫である。名前は まだ無い。 dog の house。", "🦊🦊 the dog 👩‍💻  big house  "]
 
 
@@ -160,7 +160,7 @@ def swapped_lines(lines, real_data):
     return substitution, list(substitution.documents(documents_of(lines), 1))
 
 
-@pytest.mark.parametrize("kind", ["gpt2", "qwen", "llama3", "smollm", "llama2"])
+@pytest.mark.parametrize("kind", ["qwen", "llama3", "smollm", "llama2"])
 def test_real_lines_too(lines, swapped_lines, tmp_path, kind):
     folder = hugging_tokenizers.write(kind, lines[::7], tmp_path / kind, 2000)
     own, tokenizer = hugging_tokenizers.reference(folder), load_tokenizer(folder)
@@ -170,7 +170,7 @@ def test_real_lines_too(lines, swapped_lines, tmp_path, kind):
     for done, (_, expected), one in zip(texts, flags, encoded(Encoder(tokenizer, substitution), lines), strict=True):
         assert one.tokens_T.tolist() == [*own(done.text), tokenizer.eos], done.text
         assert one.swapped_T[:-1].tolist() == expected.tolist()
-    assert sum(len(done.spans) for done in texts) > 5000
+    assert sum(len(done.spans) for done in texts) > 3000
 
 
 def changed(folder, tmp_path, change):
