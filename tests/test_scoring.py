@@ -19,8 +19,9 @@ VOCABULARY = 300
 MODEL = ModelSettings(layers=1, width=32, heads=4, kv_heads=4, head_width=8, hidden=64)
 
 
-def make_scorer(mesh=MeshSettings(data=1), devices=1):
-    trainer = Trainer(MODEL, OptimizerSettings(), make_mesh(mesh, jax.devices()[:devices]), VOCABULARY, 1, 10)
+def make_scorer(mesh=MeshSettings(data=1), devices=1, **settings):
+    mesh = make_mesh(mesh, jax.devices()[:devices])
+    trainer = Trainer(MODEL, OptimizerSettings(), mesh, VOCABULARY, 1, 10, **settings)
     # Larger weights than at the start of a training: scores that differ.
     params = jax.tree.map(lambda values: 3 * values, trainer.initialise(0)["params"])
     return trainer.scorer(params)
@@ -71,6 +72,39 @@ def test_what_is_beside_a_sequence_changes_no_bit_of_its_score(score_rows):
     assert sorted(len(ids) for ids, _ in changed) == size
     first, second = (PackedSequences(mine + some, 64, 4, start=PAD).score(score_rows)[0] for some in (others, changed))
     assert first[0] == second[0] and not np.any(first[1:] == second[1:])
+
+
+@pytest.mark.parametrize(
+    ("mesh", "chunks"), [({"data": 1}, 4), ({"data": 1, "fsdp": 4, "tensor": 2}, 0), ({"data": 1, "sequence": 2}, 0)]
+)
+def test_logits_of_what_is_scored_alone_change_no_score(score_rows, mesh, chunks):
+    """Endings of prompts: the rest of a row is left out, and what is said of the scored places is the same."""
+    rng = np.random.default_rng(7)
+    sizes = rng.integers(24, 40, 60)
+    sequences = [(rng.integers(3, VOCABULARY, size).tolist(), size - int(rng.integers(1, 6))) for size in sizes]
+    scorer = make_scorer(MeshSettings(**mesh), int(np.prod(list(mesh.values()))), loss_chunks=chunks)
+    looked_at = []
+
+    def whole(rows):
+        looked_at.append(rows["places_BxM"].shape[1] / rows["tokens_BxL"].shape[1])
+        return score_rows({name: values for name, values in rows.items() if name != "places_BxM"})
+
+    packed = PackedSequences(sequences, 64, 8, start=PAD)
+    (losses, hits), (expected, greedy) = packed.score(scorer), packed.score(whole)
+    np.testing.assert_allclose(losses, expected, rtol=1e-5)
+    assert hits.tolist() == greedy.tolist()
+    assert set(looked_at) == {0.25}
+    places = packed._batches[0].rows["places_BxM"]
+    found, _ = scorer(packed._batches[0].rows)
+    if "sequence" not in mesh:  # there all are
+        unseen = np.ones(found.shape, bool)
+        unseen[np.arange(len(places))[:, None], places] = False
+        assert unseen.any() and (found[unseen] == 0).all()
+
+
+def test_rows_that_are_scored_whole_name_no_places():
+    everything = [(ids, 0) for ids, _ in some_sequences(8, 40, 60)]
+    assert all("places_BxM" not in rows for rows in rows_of(PackedSequences(everything, 64, 4, multiple=16, start=PAD)))
 
 
 @pytest.mark.parametrize("mesh", [{"data": 8}, {"fsdp": 4, "tensor": 2}, {"sequence": 2, "fsdp": 4}])

@@ -1,6 +1,6 @@
 """How much faster packed scoring is than one item at a time, with the same numbers.
 
-    python tools/bench_scoring.py [--items=FILE.jsonl] [--count=200] [--width=64] [--length=512]
+    python tools/bench_scoring.py [--items=FILE.jsonl] [--count=200] [--width=64] [--length=512] [--vocabulary=2000]
 
 Ranks items (by default made-up ones, of 5 to 60 words) with a model of random weights: all of them packed, in length
 buckets; and one item at a time, its choices as the rows of a batch, which are as long as the model's; and, harder to
@@ -57,15 +57,16 @@ def one_at_a_time(items: list[dict], tokenizer: Tokenizer, length: int, least: i
     return rankings
 
 
-def run(items: str, count: str, width: str, length: str) -> None:
-    if not (count.isdecimal() and width.isdecimal() and length.isdecimal()):
-        raise UserError("--count, --width and --length are numbers.")
+def run(items: str, count: str, width: str, length: str, vocabulary: str) -> None:
+    if not all(number.isdecimal() for number in (count, width, length, vocabulary)):
+        raise UserError("--count, --width, --length and --vocabulary are numbers.")
     asked = read_jsonl(pathlib.Path(items))[: int(count)] if items else made_up_items(int(count))
     texts = [item["prompt"] + choice for item in asked for choice in item["choices"]]
     tokenizer = Tokenizer(train_tokenizer(texts, 2000, "unigram"))
     heads = max(int(width) // 16, 1)
     model = ModelSettings(width=int(width), heads=heads, kv_heads=heads, head_width=16, hidden=3 * int(width))
-    trainer = Trainer(model, OptimizerSettings(), make_mesh(MeshSettings(), jax.devices()[:1]), len(tokenizer), 1, 1)
+    pieces = max(int(vocabulary), len(tokenizer))
+    trainer = Trainer(model, OptimizerSettings(), make_mesh(MeshSettings(), jax.devices()[:1]), pieces, 1, 1)
     score = trainer.scorer(trainer.initialise(0)["params"])
     ways = {
         "packed": [Ranking(asked, tokenizer, int(length), _ROWS, multiple=_LEAST)],
@@ -87,6 +88,7 @@ def run(items: str, count: str, width: str, length: str) -> None:
         "sequences": len(texts),
         "tokens": sum(len(tokenizer.encode(text)) for text in texts),
         "row_length": int(length),
+        "vocabulary": pieces,
         "seconds": {way: round(value, 4) for way, value in seconds.items()},
         "ratio": round(seconds["one_at_a_time"] / seconds["packed"], 2),
         "ratio_short_rows": round(seconds["one_at_a_time_in_short_rows"] / seconds["packed"], 2),
@@ -103,5 +105,6 @@ if __name__ == "__main__":
         "count": ("200", "items"),
         "width": ("64", "of the model"),
         "length": ("512", "tokens of the model's rows, a power of two from 32 on"),
+        "vocabulary": ("2000", "pieces that the model knows, at least"),
     }
     configs.main_without_config(run, __doc__, options, sys.argv)

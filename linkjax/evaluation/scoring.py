@@ -2,7 +2,7 @@
 
 Neither packing nor the rows' length changes a score: attention never crosses a segment and positions restart.
 
-B rows, L tokens of a row.
+B rows, L tokens of a row, M of them that are looked at.
 """
 
 import bisect
@@ -12,8 +12,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-# rows (see `linkjax.data.rows`) -> cross-entropy in nats and greedy hits, both BxL
+# rows (see `linkjax.data.rows`) -> cross-entropy in nats and greedy hits, both BxL; of places_BxM alone, where the rows
+# name them
 ScoreRows = Callable[[dict[str, np.ndarray]], tuple[np.ndarray, np.ndarray]]
+_FEWEST = 8  # of a row's places at least an eighth is looked at: each number of them is a program to compile
 ALIGNED = 128  # lengths of rows are multiples of it where there are several: what attention on TPUs asks for
 
 
@@ -87,6 +89,7 @@ class PackedSequences:
             for start in range(0, whole, count):
                 self._batches.append(self._batch(rows[start : start + count], distinct, count, row_length))
             waiting = [piece for row in rows[whole:] for piece in row]
+        self._batches = _with_places(self._batches)
 
     def __len__(self) -> int:
         """Batches."""
@@ -134,6 +137,23 @@ class PackedSequences:
             losses[slots[scored]] = np.asarray(found, np.float64)[scored]
             greedy[slots[scored]] = np.asarray(hits)[scored]
         return losses, greedy
+
+
+def _with_places(batches: list[_Batch]) -> list[_Batch]:
+    """Names the scored places of rows of which they are half or less, as many for all rows of a length: logits of the
+    others need not be computed."""
+    most: dict[int, int] = {}
+    for _, slots in batches:
+        scored = int((slots >= 0).sum(1).max())
+        most[slots.shape[1]] = max(most.get(slots.shape[1], 1), scored)
+    result = []
+    for rows, slots in batches:
+        length = room = slots.shape[1]
+        while room % 2 == 0 and room // 2 >= max(most[length], length // _FEWEST):
+            room //= 2
+        places = np.argsort(slots < 0, axis=1, kind="stable")[:, :room].astype(np.int32)  # the scored ones first
+        result.append(_Batch(rows | ({"places_BxM": places} if room < length else {}), slots))
+    return result
 
 
 def _lengths(length: int, multiple: int) -> list[int]:

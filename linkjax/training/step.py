@@ -22,7 +22,7 @@ from linkjax.training.optimizer import OptimizerSettings, make_optimizer, make_s
 # A pytree of arrays: {"params", "optimizer", "step", "skipped", "norm"}, and "average" where the weights are averaged.
 # "norm" is the sum over the good gradients' norms of _NORM_DECAY^age * norm.
 State = dict[str, Any]
-_ROW_AXES = {"component_B": ("batch",)}
+_ROW_AXES = {"component_B": ("batch",), "places_BxM": ("batch", None)}
 _ROW_TYPES = {
     "tokens_BxL": jnp.int32, "targets_BxL": jnp.int32, "loss_weights_BxL": jnp.float32, "segments_BxL": jnp.int32,
     "positions_BxL": jnp.int32, "swapped_BxL": jnp.uint8, "component_B": jnp.int32,
@@ -101,7 +101,10 @@ class Trainer:
         return self._jitted_update(state, rows)
 
     def score(self, params: Any, rows: Rows) -> tuple[jax.Array, jax.Array]:
-        """Cross-entropy in nats and whether the target is the most likely token, each BxL."""
+        """Cross-entropy in nats and whether the target is the most likely token, each BxL.
+
+        Where the rows name M places in each, `places_BxM`, those alone are asked for.
+        """
         return self._jitted_score(params, rows)
 
     def scorer(self, params: Any) -> Callable[[dict[str, Any]], tuple[Any, Any]]:
@@ -239,16 +242,22 @@ class Trainer:
         nnx.replace_by_pure_dict(state, params)
         return nnx.merge(graph, state)
 
-    def _token_losses(self, params: Any, rows: Rows) -> TokenLosses:
+    def _token_losses(self, params: Any, rows: Rows, places_BxM: jax.Array | None = None) -> TokenLosses:
+        """Of all tokens, or of those at M places of each row."""
         decoder = self._merged(params)
+        x_BxLxD = decoder(rows["tokens_BxL"], rows["segments_BxL"], rows["positions_BxL"])
+        targets_BxL = rows["targets_BxL"]
+        if places_BxM is not None:
+            x_BxLxD = jnp.take_along_axis(x_BxLxD, places_BxM[..., None], axis=1)
+            targets_BxL = jnp.take_along_axis(targets_BxL, places_BxM, axis=1)
         return token_losses(
-            decoder(rows["tokens_BxL"], rows["segments_BxL"], rows["positions_BxL"]),
+            x_BxLxD,
             decoder.projection_VxD,
-            rows["targets_BxL"],
+            targets_BxL,
             mesh=self.mesh,
             spec=sharding.spec,
             vocabulary=self.vocabulary,
-            chunks=self._chunks(*rows["tokens_BxL"].shape),
+            chunks=self._chunks(*targets_BxL.shape),
             logit_cap=self.model.logit_cap,
         )
 
@@ -352,8 +361,16 @@ class Trainer:
     @functools.cached_property
     def _jitted_score(self):
         def score(params, rows):
-            found = self._token_losses(params, rows)
-            return found.losses_BxL, found.greatest_BxL == 0
+            places_BxM = rows.get("places_BxM")
+            split = self.mesh.shape["sequence"] > 1  # a device has but a stretch of a row
+            if places_BxM is None or split or places_BxM.shape[1] % max(self.loss_chunks, 1):
+                found = self._token_losses(params, rows)
+                return found.losses_BxL, found.greatest_BxL == 0
+            found = self._token_losses(params, rows, places_BxM)
+            rows_Bx1 = jnp.arange(len(places_BxM))[:, None]
+            nothing_BxL = jnp.zeros(rows["targets_BxL"].shape, found.losses_BxL.dtype)
+            losses_BxL = nothing_BxL.at[rows_Bx1, places_BxM].set(found.losses_BxL)
+            return losses_BxL, nothing_BxL.astype(bool).at[rows_Bx1, places_BxM].set(found.greatest_BxL == 0)
 
         return jax.jit(score, out_shardings=NamedSharding(self.mesh, P()))
 
