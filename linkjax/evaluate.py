@@ -44,6 +44,7 @@ from linkjax.evaluation.scoring import ScoreRows
 from linkjax.evaluation.statistics import summarise
 from linkjax.evaluation.suite import row_shape
 from linkjax.files import fingerprint
+from linkjax.generate import generate
 from linkjax.training.load import Loaded, load
 from linkjax.training.manifest import MANIFEST
 from linkjax.training.processes import OPTIONS, first, joined, on_first
@@ -126,7 +127,7 @@ def _harness(
         raise UserError("--tasks is missing: name tasks of lm-evaluation-harness, separated by commas.")
     examples = _number("shots", shots) if shots else None
     model = _load(checkpoint, mesh)
-    found = ask(model, names, include_path, examples, _number("seed", seed))
+    found = ask(model, names, include_path, examples, _number("seed", seed), generate)
     if not first():
         return
     print(report.harness_table(found))

@@ -20,6 +20,7 @@ from linkjax.errors import UserError
 from linkjax.files import open_text
 from linkjax.model.sampling import Sampling, draw
 from linkjax.training.load import Loaded, load
+from linkjax.training.processes import check_alone
 from linkjax.training.sharding import row_parts
 
 _PROMPT_MULTIPLE = 32  # prompts are read in rows of such lengths, so that few programs are compiled
@@ -28,17 +29,21 @@ _MOST_PROMPTS = 4096
 
 def generate(
     model: Loaded,
-    prompts: Sequence[str],
+    prompts: Sequence[str | list[int]],
     sampling: Sampling,
     tokens: int,
     seed: int = 0,
     on_step: Callable[[list[list[int]]], None] = lambda written: None,
+    stop: Callable[[int, list[int]], bool] = lambda prompt, written: False,
 ) -> list[list[int]]:
     """Continues each prompt until its document ends, `tokens` are written or the model's row is full.
 
     What a prompt becomes depends on its place among the prompts, and on nothing of the others.
 
-    Args: `on_step` gets the pieces written so far, by prompt, after every step.
+    Args:
+      prompts: texts, or their pieces.
+      on_step: gets the pieces written so far, by prompt, after every step.
+      stop: whether the prompt of this place, with these pieces, is done before its document ends.
 
     Returns the pieces written, by prompt, without the document's end.
 
@@ -46,7 +51,8 @@ def generate(
       UserError: a prompt fills the model's row.
     """
     tokenizer = model.tokenizer
-    given = [[tokenizer.start, *tokenizer.encode(prompt)] for prompt in prompts]
+    encoded = [tokenizer.encode(prompt) if isinstance(prompt, str) else prompt for prompt in prompts]
+    given = [[tokenizer.start, *ids] for ids in encoded]
     places = model.settings.sequence_length
     if (longest := max(map(len, given))) > places:
         raise UserError(f"a prompt has {longest - 1} tokens, the model's rows have {places}: shorten it.")
@@ -69,6 +75,7 @@ def generate(
             ended[row] = ended[row] or piece == tokenizer.eos or lengths_B[row] > places
             if not ended[row]:
                 written[row].append(piece)
+                ended[row] = stop(row, written[row])
         on_step(written)
         if all(ended):
             break
@@ -126,6 +133,7 @@ def run(
     if most < 0 or not 0 <= seed_number < 2**31:
         raise UserError("--tokens and --seed are 0 or more, the seed below 2^31.")
     texts = _lines(pathlib.Path(prompts)) if prompts else [prompt]
+    check_alone("linkjax.generate")
     model = load(checkpoint)
     if not prompts:
         typewriter = _Typewriter(model, prompt)

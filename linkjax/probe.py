@@ -26,6 +26,7 @@ from linkjax.generate import generate
 from linkjax.lexicon.controls import holdout
 from linkjax.model.sampling import Sampling
 from linkjax.training.load import Loaded, load
+from linkjax.training.processes import check_alone
 from linkjax.training.run_files import write_whole
 from linkjax.training.sharding import row_parts
 
@@ -154,6 +155,7 @@ def run(checkpoint: str, data: str, parallel: str, out: str) -> None:
     if not checkpoint:
         raise UserError("--checkpoint is missing: name a run's folder, RUN or RUN@STEP.")
     pairs = read_pairs(pathlib.Path(parallel)) if parallel else []
+    check_alone("linkjax.probe")
     model = load(checkpoint)
     prepared = Prepared(pathlib.Path(data or model.settings.data or model.run / "data"))
     found = {"checkpoint": str(model.run), "step": model.step, **probe(model, prepared, pairs)}

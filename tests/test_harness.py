@@ -15,6 +15,7 @@ from lm_eval.api.instance import Instance
 from lm_eval.api.model import TemplateLM
 
 from linkjax import config as configs
+from linkjax import evaluate
 from linkjax.data.tokenizer import Tokenizer, train_tokenizer
 from linkjax.errors import UserError
 from linkjax.evaluation.harness import HarnessModel, ask
@@ -22,6 +23,7 @@ from linkjax.evaluation.ranking import Ranking, encode_pair, with_examples
 from linkjax.evaluation.statistics import summarise
 from linkjax.evaluation.suite import row_shape
 from linkjax.model.decoder import ModelSettings
+from linkjax.model.sampling import Sampling
 from linkjax.training.load import Loaded
 from linkjax.training.sharding import MeshSettings, make_mesh
 from linkjax.training.step import Trainer
@@ -250,6 +252,57 @@ def test_rolling_parity(model):
     bits = ours.bits_per_byte(model.trainer.scorer(model.params))
     assert -sum(found) / np.log(2) / ours.bytes.sum() == pytest.approx(bits, rel=1e-6)
     assert found[1] == 0
+
+
+def test_what_it_writes_ends_where_the_task_says(model):
+    """Greedy pieces, cut before a stop or at the most; a long context loses its beginning."""
+    from linkjax.generate import generate
+
+    asked, context = HarnessModel(model, generate), "Mtu aliona maji"
+    (pieces,) = generate(model, [context], Sampling(temperature=0), 8)
+    whole = model.tokenizer.decode(model.tokenizer.encode(context) + pieces)[len(context) :]
+    assert len(whole) > 4
+
+    def written(context, **settings):
+        request = Instance("generate_until", {}, (context, {"until": [], "do_sample": False, **settings}), 0)
+        return asked.generate_until([request])
+
+    assert written(context, max_gen_toks=8) == [whole]
+    stop = whole[2:4]
+    assert written(context, max_gen_toks=8, until=[stop, "never"]) == [whole.split(stop)[0]]
+    long = "Mtu aliona maji. " * 60
+    kept = model.tokenizer.encode(long)[-(asked.max_length - 8 - 1) :]
+    (pieces,) = generate(model, [kept], Sampling(temperature=0), 8)
+    cut = model.tokenizer.decode(kept + pieces)[len(model.tokenizer.decode(kept)) :]
+    assert written(long, max_gen_toks=8) == [cut]
+    with pytest.raises(UserError, match="have the model write take one process"):
+        HarnessModel(model).generate_until([])
+
+
+def test_the_command_line_asks_tasks_of_a_folder_that_rank_and_that_write(model, tmp_path, monkeypatch, capsys):
+    (tmp_path / "rows.jsonl").write_text(
+        "".join(
+            json.dumps({"text": f"Mtu {n} aliona", "words": ["maji", "mti"], "label": n % 2}) + "\n" for n in range(4)
+        )
+    )
+    data = {"dataset_path": "json", "dataset_kwargs": {"data_files": {"test": str(tmp_path / "rows.jsonl")}},
+            "test_split": "test", "doc_to_text": "{{text}}"}  # fmt: skip
+    rank = {"task": "ranked", "output_type": "multiple_choice", "doc_to_target": "label", "doc_to_choice": "words"}
+    write = {"task": "written", "output_type": "generate_until", "doc_to_target": "maji",
+             "generation_kwargs": {"until": ["\n"], "max_gen_toks": 4},
+             "metric_list": [{"metric": "exact_match"}]}  # fmt: skip
+    for task in (rank, write):
+        (tmp_path / f"{task['task']}.yaml").write_text(yaml.safe_dump(data | task))
+    monkeypatch.setattr(evaluate, "_load", lambda checkpoint, mesh: model)
+    evaluate.run(
+        coordinator="", processes="", process="", checkpoint="run", data="", tasks="ranked,written", shots="0",
+        split="test", seed="1", mesh="", out=str(tmp_path / "results.json"), harness="yes", include_path=str(tmp_path),
+    )  # fmt: skip
+    said = capsys.readouterr().out
+    assert "ranked" in said and "written" in said and "exact_match" in said
+    found = json.loads((tmp_path / "results.json").read_text())
+    assert 0 <= found["results"]["ranked"]["acc,none"] <= 1
+    assert [len(sample["resps"][0]) for sample in found["samples"]["written"]] == [1] * 4
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import jax
 import numpy as np
 import pytest
 
+from linkjax import generate, probe
 from linkjax.config import load_config
 from linkjax.data.pipeline import Stream
 from linkjax.errors import UserError
@@ -308,6 +309,18 @@ def test_an_mpirun_that_does_not_say_where_is_refused(monkeypatch):
     monkeypatch.delenv("OMPI_MCA_orte_hnp_uri", raising=False)
     with pytest.raises(UserError, match="mpirun started several processes"), processes.joined("", "", ""):
         pass
+
+
+@pytest.mark.parametrize("environment", [slurm(1, 2, 0), open_mpi(1, 2, 0), {"OMPI_COMM_WORLD_SIZE": "2"}])
+def test_what_one_process_does_is_refused_to_several(monkeypatch, environment):
+    processes.check_alone("linkjax.generate")
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    sampled = {"temperature": "0", "top_k": "0", "top_p": "1", "tokens": "1", "seed": "0"}
+    with pytest.raises(UserError, match=r"linkjax\.generate runs in one process, and several were started"):
+        generate.run(checkpoint="run", prompt="", prompts="", **sampled)
+    with pytest.raises(UserError, match=r"linkjax\.probe runs in one process, and several were started"):
+        probe.run(checkpoint="run", data="", parallel="", out="")
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,9 @@
 The row's beginning is what the harness calls the prefix token: a text alone is read as in training.
 """
 
+import json
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,21 +14,30 @@ from linkjax.errors import UserError
 from linkjax.evaluation.ranking import encode_pair
 from linkjax.evaluation.scoring import PackedSequences
 from linkjax.evaluation.suite import row_shape
+from linkjax.model.sampling import Sampling
 from linkjax.training.load import Loaded
+from linkjax.training.processes import several
 
 try:
     from lm_eval import simple_evaluate, utils
     from lm_eval.api.model import TemplateLM
+    from lm_eval.models.utils import normalize_gen_kwargs, postprocess_generated_text
     from lm_eval.tasks import TaskManager
 except ImportError as error:
     raise UserError("asking through lm-evaluation-harness needs a package: pip install 'linkjax[eval]'.") from error
 
 
-class HarnessModel(TemplateLM):
-    """Loglikelihoods of a loaded checkpoint. It cannot generate."""
+_MOST_WRITTEN = 256  # pieces, where a task does not say: the harness's own number
+Write = Callable[..., list[list[int]]]  # `linkjax.generate.generate`
 
-    def __init__(self, model: Loaded):
+
+class HarnessModel(TemplateLM):
+    """Loglikelihoods of a loaded checkpoint, and what it writes."""
+
+    def __init__(self, model: Loaded, write: Write | None = None):
+        """Args: `write`, to answer tasks that have the model write."""
         super().__init__()
+        self._write = write
         self._model, self._score = model, model.trainer.scorer(model.params)
         self.max_length = model.settings.sequence_length
 
@@ -75,13 +85,57 @@ class HarnessModel(TemplateLM):
         return [float(part.sum()) for part in np.split(np.array(losses), np.cumsum(counts)[:-1])] if counts else []
 
     def generate_until(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[str]:
-        raise UserError("tasks that have the model write are not supported: choose tasks that rank or score text.")
+        """Texts up to the first of `until`, or to `max_gen_toks`, of which a row has room for half of it at least.
+
+        What is longer than the rest of the row loses its beginning.
+        """
+        if self._write is None or several():
+            raise UserError("tasks that have the model write take one process: start it alone, or choose other tasks.")
+        answers: list[str] = []
+        rows = self._model.settings.rows_at_once
+        for start in range(0, len(requests), rows):
+            some = [request.args for request in requests[start : start + rows]]
+            found = [""] * len(some)
+            for asked in {json.dumps(kwargs, sort_keys=True): kwargs for _, kwargs in some}.values():
+                mine = [place for place, (_, kwargs) in enumerate(some) if kwargs == asked]
+                for place, text in zip(mine, self._written([some[place][0] for place in mine], asked), strict=True):
+                    found[place] = text
+            answers += found
+        for request, answer in zip(requests, answers, strict=True):
+            self.cache_hook.add_partial("generate_until", request.args, answer)
+        return answers
+
+    def _written(self, contexts: Sequence[str], asked: dict[str, Any]) -> list[str]:
+        settings = normalize_gen_kwargs(asked, _MOST_WRITTEN)
+        tokens = min(settings["max_gen_toks"], self.max_length // 2)
+        tokenizer, until = self._model.tokenizer, settings["until"]
+        # A piece before them is the prompt's start.
+        prompts = [tokenizer.encode(context)[-(self.max_length - tokens - 1) :] for context in contexts]
+        sampling = Sampling(
+            float(settings["temperature"]) if settings["do_sample"] else 0.0,
+            int(settings.get("top_k", 0)),
+            float(settings.get("top_p", 1.0)),
+        )
+
+        def text_of(place: int, pieces: list[int]) -> str:
+            whole = tokenizer.decode(prompts[place] + pieces)
+            return whole[len(tokenizer.decode(prompts[place])) :]
+
+        def stop(place: int, pieces: list[int]) -> bool:
+            return any(term in text_of(place, pieces) for term in until if term)
+
+        written = self._write(self._model, prompts, sampling, tokens, stop=stop)
+        return [postprocess_generated_text(text_of(place, pieces), until, None) for place, pieces in enumerate(written)]
 
 
-def ask(model: Loaded, tasks: Sequence[str], include_path: str, shots: int | None, seed: int) -> dict[str, Any]:
+def ask(
+    model: Loaded, tasks: Sequence[str], include_path: str, shots: int | None, seed: int, write: Write | None = None
+) -> dict[str, Any]:
     """What `lm_eval.simple_evaluate` returns for these tasks, with its samples.
 
-    Args: `include_path`, a folder of task definitions, in place of the harness's own; '' = those.
+    Args:
+      include_path: a folder of task definitions, in place of the harness's own; '' = those.
+      write: see `HarnessModel`.
 
     Raises:
       UserError: a task is not known, or cannot be read.
@@ -93,7 +147,7 @@ def ask(model: Loaded, tasks: Sequence[str], include_path: str, shots: int | Non
     if unknown:
         raise UserError(f"lm-evaluation-harness knows no task '{unknown[0]}': see its list, or give --include_path.")
     return simple_evaluate(
-        HarnessModel(model),
+        HarnessModel(model, write),
         tasks=list(tasks),
         task_manager=manager,
         num_fewshot=shots,

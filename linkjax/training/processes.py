@@ -58,6 +58,20 @@ def joined(coordinator: str, processes: str, process: str) -> Iterator[None]:
     jax.distributed.shutdown()
 
 
+def check_alone(what: str) -> None:
+    """For what is done by one process.
+
+    Raises:
+      UserError: a launcher has started several.
+    """
+    try:
+        alone = _from_environment() is None
+    except UserError:  # several, which do not know of each other
+        alone = False
+    if not alone:
+        raise UserError(f"{what} runs in one process, and several were started: start it alone, on one machine.")
+
+
 def first() -> bool:
     """Whether this is the process that writes and speaks for all: the only one, or number 0."""
     return not several() or jax.process_index() == 0
