@@ -247,6 +247,18 @@ def test_choices_that_are_equal_are_left_out_and_counted(tmp_path, capsys):
     assert "1 of 2 rows left out (1 with equal choices, 0 without text)" in capsys.readouterr().err
 
 
+def test_empty_endings_of_translations_are_left_out_and_counted(tmp_path, capsys):
+    """They are published so, some with nothing but a mark in brackets; the English original is not."""
+    rows = PUBLISHED["hellaswag_eu"][1]
+    rows = [rows[0], *({**rows[0], "endings": ["kula.", ending, "a", "b"]} for ending in ("", "[title]"))]
+    write_lines(tmp_path / "hellaswag/eu/val.jsonl", rows)
+    assert len(list(benchmarks.items("hellaswag_eu", str(tmp_path)))) == 1
+    assert "2 of 3 rows left out (0 with equal choices, 2 without text)" in capsys.readouterr().err
+    write_lines(tmp_path / "hellaswag/default/validation.jsonl", rows)
+    with pytest.raises(UserError, match="line 2: a choice is empty"):
+        list(benchmarks.items("hellaswag", str(tmp_path)))
+
+
 def test_prepare_makes_item_files_of_any_mixture(tmp_path, real_data):
     config = load_config(str(ROOT / "configs/base.py:cpu"))
     with config.unlocked():
