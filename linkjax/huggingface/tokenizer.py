@@ -1,7 +1,9 @@
 """A SentencePiece model as a `tokenizer.json`, the format of Hugging Face's tokenizers library.
 
-What is written there makes the library do as `linkjax.data.tokenizer` does: a space before the text, spaces as '▁', words
-cut before each '▁', the model's pieces by their scores (unigram) or merges (BPE), what is in no piece as its bytes.
+What is written there makes the library do as `linkjax.data.tokenizer` does: a space before the text, spaces as '▁',
+words cut before each '▁', the model's pieces by their scores (unigram) or merges (BPE), what is in no piece as its
+bytes. The ids are the same, but where two ways to cut a word have one score ('999' into '9', '99' or '99', '9'): there
+rounding decides, in 32 bits for SentencePiece and in 64 for the library.
 
 SentencePiece's model: https://github.com/google/sentencepiece/blob/master/src/sentencepiece_model.proto, in protobuf's
 wire format, https://protobuf.dev/programming-guides/encoding/. It is read here, because Python's classes for it come
@@ -15,7 +17,7 @@ import struct
 from collections.abc import Iterator
 from typing import Any
 
-from linkjax.data.tokenizer import EOS, PAD, UNK
+from linkjax.data.tokenizer import PAD, UNK
 from linkjax.errors import UserError
 
 TOKENIZER, TOKENIZER_CONFIG = "tokenizer.json", "tokenizer_config.json"
@@ -116,10 +118,12 @@ def to_config(start: str | None, eos: str, unknown: str | None, length: int) -> 
     }
 
 
-def special_names(model: bytes) -> tuple[str, str, str]:
-    """Start, end and unknown."""
-    pieces = _read(model).pieces
-    return pieces[PAD].text, pieces[EOS].text, pieces[UNK].text
+def unknown(described: Any) -> str | None:
+    """The name of the piece for what is in no other, of what tokenizer.json says."""
+    model = described.get("model", {})
+    if model.get("type") == "Unigram" and isinstance(number := model.get("unk_id"), int):
+        return model["vocab"][number][0]
+    return model.get("unk_token")
 
 
 def _split(pattern: str, behaviour: str, kind: str) -> dict[str, Any]:
@@ -141,8 +145,8 @@ def _bpe(read: _Model, normal: set[str]) -> dict[str, Any]:
     """Any two pieces that make a third are merged, those of the best score first."""
     if symbols := [piece.text for piece in read.pieces if piece.kind == _USER_DEFINED]:
         raise UserError(
-            f"the tokenizer's BPE has a symbol of a user's, {symbols[0]!r:.40}, and tokenizer.json has no way to say so:"
-            " only a unigram model with such can be exported."
+            f"the tokenizer's BPE has {symbols[0]!r:.40} as a symbol of a user's, and tokenizer.json has no way to say"
+            " so: only a unigram model with such can be exported."
         )
     merges = []
     for piece in sorted(read.pieces, key=lambda piece: -piece.score):

@@ -1,6 +1,8 @@
 """A trained model from a run's folder, on any mesh."""
 
 import pathlib
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from linkjax import config as configs
@@ -21,6 +23,7 @@ class Loaded(NamedTuple):
     settings: configs.RunSettings
     run: pathlib.Path
     step: int
+    record: Mapping[str, Any] = MappingProxyType({})  # the checkpoint's `run`
 
 
 def load(checkpoint: str, mesh: MeshSettings = MeshSettings()) -> Loaded:
@@ -44,4 +47,4 @@ def load(checkpoint: str, mesh: MeshSettings = MeshSettings()) -> Loaded:
     trainer = Trainer.of(settings, make_mesh(mesh), record["vocabulary_size"], len(record["components"]))
     restored = checkpoints.restore(step, trainer.abstract, weights_only=True)
     tokenizer = load_tokenizer(checkpoints.folder / str(step))
-    return Loaded(trainer, restored.weights, tokenizer, settings, pathlib.Path(run), step)
+    return Loaded(trainer, restored.weights, tokenizer, settings, pathlib.Path(run), step, record)
