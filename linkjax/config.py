@@ -38,6 +38,7 @@ class RunSettings:
     sequence_length: int = setting(64, "tokens of a row; documents are packed into rows, longer ones are cut up")
     seed: int = setting(0, "seed of the model's initialisation")
     data_seed: int = setting(0, "seed of the document order")
+    init_from: str = setting("", "folder of a Hugging Face model to begin from, which says the model's shape")
     data: str = setting("", "prepared folder; made there when missing; empty = DIR/data in the run's folder")
     task_module: str = setting("tasks.toy_world", "Python module that registers the SeqIO tasks")
     mixture: str = setting("toy_world", "SeqIO mixture to train on; its rates are shares of tokens")
@@ -336,6 +337,12 @@ def load_config(path: str) -> ml_collections.ConfigDict:
     if not hasattr(module, "get_config"):
         raise UserError(f"config file '{file}' has no get_config().")
     return module.get_config(*([argument] if argument else [])).lock()
+
+
+def named(argv: Sequence[str]) -> frozenset[str]:
+    """The settings that a command line names, such as 'model.layers'."""
+    names = (argument.lstrip("-").partition("=")[0] for argument in argv[1:] if argument.startswith("-"))
+    return frozenset(name.removeprefix("config.") for name in names if name.startswith("config."))
 
 
 def _config_argument(argv: Sequence[str]) -> str:

@@ -16,6 +16,7 @@ from linkjax.data.pipeline import Stream, counters
 from linkjax.data.prepared import Prepared
 from linkjax.errors import Interrupted, UserError
 from linkjax.evaluation.suite import Suite
+from linkjax.initial import begin
 from linkjax.report import Progress
 from linkjax.training.checkpoints import Checkpoints, ToSave
 from linkjax.training.entries import check_data, check_run
@@ -83,7 +84,7 @@ class Loop:
             say(f"going on from step {restored.step} of {settings.steps}")
             self._state, self.step = restored.state, restored.step
         else:
-            self._state, self.step = trainer.initialise(settings.seed), 0
+            self._state, self.step = begin(settings, trainer), 0
         self._unlogged = data.get("unlogged")  # metrics of a step whose evaluation was left for later
         self._stream = stream_from({int(shard): where for shard, where in data.get("shards", {}).items()})
         self._guard = Guard(settings.guard, say, data.get("rewinds", 0))
@@ -233,7 +234,7 @@ class Loop:
         if step:
             self._state = self._checkpoints.restore(step, self._trainer.abstract).state
         else:
-            self._state = self._trainer.initialise(self._settings.seed)
+            self._state = begin(self._settings, self._trainer)
         self.step = step
         say(f"rewound from step {at} to step {step}; the data read since is left out")
         self._note("rewind", at, to=step)

@@ -36,6 +36,7 @@ from linkjax.data.manifest import FORMAT, MANIFEST
 from linkjax.data.tokenizer import FILE, AnyTokenizer, load_tokenizer, tokenizer_file, train_tokenizer
 from linkjax.errors import UserError
 from linkjax.files import fingerprint
+from linkjax.initial import with_model
 from linkjax.lexicon import Lexicon, ReadOptions, read_lexicon, write_lexicon
 from linkjax.lexicon.lint import lint
 from linkjax.preparation import cloze
@@ -289,6 +290,7 @@ def run(
         raise UserError(f"--wait is '{wait}': choose yes or no.")
     if processes and not processes.isdecimal():
         raise UserError(f"--processes is '{processes}': choose 1 or more.")
+    config = with_model(config)
     settings = RunnerSettings(int(processes or max(config.workers, 1)), runner, beam_options)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what is done is kept, and workers are ended
     prepare(config, _named(out), settings, tuple(filter(None, map(str.strip, cache_dir.split(",")))), wait == "yes")
@@ -298,6 +300,7 @@ def run_export(config: ml_collections.ConfigDict, out: str, format: str, pass_in
     """Writes a prepared folder's text with its words swapped into the folder `out`: whole, or not at all."""
     from linkjax.data.export import FORMATS, export
 
+    config = with_model(config)
     settings = configs.run_settings(config)
     folder = _named(out)
     if not settings.data:

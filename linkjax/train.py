@@ -11,8 +11,10 @@ TPU pod says it, and with a --workdir that all of them see (docs/scaling.md).
 """
 
 import contextlib
+import functools
 import pathlib
 import sys
+from collections.abc import Collection
 from typing import Any
 
 import jax
@@ -25,6 +27,7 @@ from linkjax.data.pipeline import Stream, StreamSettings, expected_passes, pass_
 from linkjax.data.prepared import Prepared
 from linkjax.data.worker import dump_stacks
 from linkjax.errors import UserError, outlive_the_terminal
+from linkjax.initial import with_model
 from linkjax.loop import Loop
 from linkjax.training.interruptions import Interruptions
 from linkjax.training.processes import OPTIONS, first, joined, leave_now, on_first, say
@@ -34,8 +37,10 @@ from linkjax.training.step import Trainer
 from linkjax.training.watchdog import Watchdog
 
 
-def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> dict[str, Any]:
+def train(config: ml_collections.ConfigDict, workdir: pathlib.Path, named: Collection[str] = ()) -> dict[str, Any]:
     """Runs to the end and returns the summary that is also in `workdir/summary.json`.
+
+    Args: `named`, the settings that the user named, which a model to begin from may not contradict.
 
     Raises:
       UserError: something in the settings, the data or the disk is in the way; what was saved is still there.
@@ -45,6 +50,7 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> dict[str,
         interruptions = opened.enter_context(Interruptions(leave_now, say))
 
         ### Settings and folders
+        config = with_model(config, workdir, named)
         settings = configs.run_settings(config)
         mesh = make_mesh(settings.mesh)
         rows_divide(mesh, settings.rows_at_once, settings.sequence_length)
@@ -114,11 +120,18 @@ def _warn_of_repetition(prepared: Prepared, settings: StreamSettings) -> None:
             )
 
 
-def run(config: ml_collections.ConfigDict, workdir: str, coordinator: str, processes: str, process: str) -> None:
+def run(
+    config: ml_collections.ConfigDict,
+    workdir: str,
+    coordinator: str,
+    processes: str,
+    process: str,
+    named: Collection[str] = (),
+) -> None:
     outlive_the_terminal()  # a closed window is no reason to lose a run
     with joined(coordinator, processes, process):
         folder = pathlib.Path(on_first(lambda: workdir or folders.new_workdir()))
-        summary = train(config, folder)
+        summary = train(config, folder, named)
         if first():
             print(report.table(summary))
             print(f"\nall of it in {folder}: metrics.jsonl, summary.json, tensorboard, checkpoints")
@@ -126,4 +139,4 @@ def run(config: ml_collections.ConfigDict, workdir: str, coordinator: str, proce
 
 if __name__ == "__main__":
     options = {"workdir": ("", "folder of the run, continued if it holds an unfinished one; default runs/DATE-TIME")}
-    configs.main(run, __doc__, options | OPTIONS, sys.argv)
+    configs.main(functools.partial(run, named=configs.named(sys.argv)), __doc__, options | OPTIONS, sys.argv)

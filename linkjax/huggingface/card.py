@@ -5,6 +5,7 @@ It says what the run's folder knows; what is not there is left out. Files have t
 
 import dataclasses
 import json
+import math
 import pathlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -14,7 +15,7 @@ from linkjax.data.manifest import read_manifest
 from linkjax.errors import UserError
 from linkjax.evaluation.results import read_results
 from linkjax.files import fingerprint
-from linkjax.model.flops import parameters
+from linkjax.huggingface.parameters import shapes
 from linkjax.substitution import LinkSettings
 from linkjax.training.load import Loaded
 from linkjax.training.manifest import MANIFEST
@@ -55,7 +56,7 @@ def _metadata(languages: Sequence[str], swaps: bool) -> str:
 
 def _about(model: Loaded, languages: Sequence[str], swaps: bool) -> str:
     settings, shape = model.settings, model.settings.model
-    count = parameters(shape, model.trainer.vocabulary).total
+    count = sum(map(math.prod, shapes(shape, model.trainer.vocabulary).values()))
     layout = "Qwen3" if shape.qk_norm else "Llama"
     text = (
         f"A base language model of {_short(count)} parameters ({layout} layout, {shape.layers} layers x {shape.width})"
@@ -67,7 +68,7 @@ def _about(model: Loaded, languages: Sequence[str], swaps: bool) -> str:
     if settings.optimizer.average_decay:
         text += f" The weights are their moving average (decay {settings.optimizer.average_decay:g})."
     if swaps:
-        text += f" Some words of the English text were swapped for their translations while it was trained ([LINK]({_LINK}))."
+        text += f" Words of the English text were swapped for their translations ([LINK]({_LINK}))."
     return text + " It continues text; it was not trained to follow instructions or to be safe."
 
 

@@ -1,6 +1,7 @@
 """AdamW or Muon with warm-up, a schedule and clipping, all from optax."""
 
 import dataclasses
+import re
 
 import jax
 import optax
@@ -33,6 +34,7 @@ class OptimizerSettings:
     weight_decay: float = setting(0.1, "decoupled weight decay, of matrices only")
     clip_norm: float = setting(1.0, "the gradient's global norm is clipped to this")
     average_decay: float = setting(0.0, "decay of a moving average of the weights to evaluate, as 0.999; 0 = none")
+    freeze: str = setting("", "regular expression: parameters in whose name it is found are not trained; '' = none")
     z_loss: float = setting(1e-4, "weight of the squared log-normaliser in the loss; 0 = none")
 
     def __post_init__(self):
@@ -42,6 +44,10 @@ class OptimizerSettings:
             raise UserError(f"optimizer.schedule is '{self.schedule}': choose cosine or wsd.")
         if not 0 <= self.average_decay < 1:
             raise UserError(f"optimizer.average_decay is {self.average_decay}: choose 0 (none) to below 1.")
+        try:
+            re.compile(self.freeze)
+        except re.error as error:
+            raise UserError(f"optimizer.freeze '{self.freeze:.100}' is no regular expression: {error}.") from error
         for name in ("final_share", "warmup_share", "decay_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UserError(f"optimizer.{name} is {getattr(self, name)}: it is a share, choose from 0 to 1.")
@@ -68,7 +74,7 @@ def make_schedule(settings: OptimizerSettings, steps: int) -> optax.Schedule:
 
 
 def make_optimizer(settings: OptimizerSettings, steps: int) -> optax.GradientTransformation:
-    """The gradient transformation over the decoder's parameters.
+    """The gradient transformation over the decoder's parameters, those that are trained.
 
     Norm scales are not decayed: they are the parameters named `norm_*`.
     """

@@ -16,6 +16,7 @@ from linkjax.errors import UserError
 from linkjax.model.attention import make_attend
 from linkjax.model.decoder import Cache, Decoder, Layout, ModelSettings, padded_vocabulary
 from linkjax.training import sharding
+from linkjax.training.freezing import frozen_names, over, without
 from linkjax.training.loss import Rows, TokenLosses, objective, token_losses
 from linkjax.training.optimizer import OptimizerSettings, make_optimizer, make_schedule
 
@@ -83,18 +84,24 @@ class Trainer:
         """A fresh state, made in place: no device or host ever holds more than its part."""
 
         def create(key):
-            params = nnx.to_pure_dict(nnx.state(self._decoder(nnx.Rngs(params=key)), nnx.Param))
-            zero = jnp.zeros((), jnp.int32)
-            state = {
-                "params": params,
-                "optimizer": self._transformation.init(params),
-                "step": zero,
-                "skipped": zero,
-                "norm": jnp.zeros((), jnp.float32),
-            }
-            return state | ({"average": jax.tree.map(jnp.copy, params)} if self._averages else {})
+            return self._begun(nnx.to_pure_dict(nnx.state(self._decoder(nnx.Rngs(params=key)), nnx.Param)))
 
         return jax.jit(create, out_shardings=self.shardings)(jax.random.key(seed))
+
+    def begin(self, params: Any) -> State:
+        """A fresh state with these parameters, which are consumed."""
+        return jax.jit(self._begun, donate_argnums=0, out_shardings=self.shardings)(params)
+
+    def _begun(self, params: Any) -> State:
+        zero = jnp.zeros((), jnp.int32)
+        state = {
+            "params": params,
+            "optimizer": self._transformation.init(self._trained(params)),
+            "step": zero,
+            "skipped": zero,
+            "norm": jnp.zeros((), jnp.float32),
+        }
+        return state | ({"average": jax.tree.map(jnp.copy, params)} if self._averages else {})
 
     def update(self, state: State, rows: Rows) -> tuple[State, dict[str, jax.Array]]:
         """One optimizer step. `state` is consumed. Metrics: see `_update`."""
@@ -172,7 +179,7 @@ class Trainer:
         """Shapes, types and shardings of a state."""
         shapes = {
             "params": self._abstract_params,
-            "optimizer": jax.eval_shape(self._transformation.init, self._abstract_params),
+            "optimizer": jax.eval_shape(self._transformation.init, self._trained(self._abstract_params)),
             "step": jax.ShapeDtypeStruct((), jnp.int32),
             "skipped": jax.ShapeDtypeStruct((), jnp.int32),
             "norm": jax.ShapeDtypeStruct((), jnp.float32),
@@ -194,7 +201,7 @@ class Trainer:
             found = (of_parameter.get(path[start:]) for start in range(len(path)) if leaf.ndim)
             return next(filter(None, found), everywhere)
 
-        state = jax.eval_shape(self._transformation.init, self._abstract_params)
+        state = jax.eval_shape(self._transformation.init, self._trained(self._abstract_params))
         optimizer = jax.tree_util.tree_map_with_path(like_its_parameter, state)
         counts = dict.fromkeys(("step", "skipped", "norm"), everywhere)
         state = {"params": params, "optimizer": optimizer, **counts}
@@ -236,6 +243,13 @@ class Trainer:
     def _transformation(self) -> optax.GradientTransformation:
         return make_optimizer(self.optimizer, self.steps)
 
+    @functools.cached_property
+    def _frozen(self) -> frozenset[str]:
+        return frozen_names(self.optimizer.freeze, self._axes)
+
+    def _trained(self, params: Any) -> Any:
+        return without(params, self._frozen)
+
     def _merged(self, params: Any) -> Decoder:
         graph, state = self._split
         state = jax.tree.map(lambda leaf: leaf, state)  # a copy: merging must not touch the cached one
@@ -276,14 +290,16 @@ class Trainer:
         return next(n for n in range(1, here_bxl[1] + 1) if here_bxl[1] % n == 0 and here_bxl[1] // n <= most)
 
     def _gradients(self, params: Any, rows: Rows) -> tuple[Any, dict]:
-        """Of the whole batch, and the report of `objective`."""
+        """Of the whole batch, for the parameters that are trained; and the report of `objective`."""
         total = jnp.maximum(rows["loss_weights_BxL"].sum(), 1.0)
 
-        def loss_of(params, rows):
-            return objective(self._token_losses(params, rows), rows, total, self.optimizer.z_loss, self.components)
+        def loss_of(trained, rows):
+            return objective(
+                self._token_losses(over(params, trained), rows), rows, total, self.optimizer.z_loss, self.components
+            )
 
         def gradients_of(rows):
-            (_, report), gradients = jax.value_and_grad(loss_of, has_aux=True)(params, rows)
+            (_, report), gradients = jax.value_and_grad(loss_of, has_aux=True)(self._trained(params), rows)
             return gradients, report
 
         count = self.microbatches
@@ -324,14 +340,15 @@ class Trainer:
             count = (state["step"] - state["skipped"]).astype(jnp.float32)
             usual = state["norm"] * (1 - _NORM_DECAY) / jnp.maximum(1 - _NORM_DECAY**count, 1e-6)
             good &= (count < _NORMS_NEEDED) | (norm <= self.most_growth * usual)
-        updates, optimizer = self._transformation.update(gradients, state["optimizer"], state["params"])
-        params = optax.apply_updates(state["params"], updates)
 
         def if_good(new, old):
             return jax.tree.map(lambda a, b: jnp.where(good, a, b), new, old)
 
+        before = self._trained(state["params"])
+        updates, optimizer = self._transformation.update(gradients, state["optimizer"], before)
+        params = if_good(optax.apply_updates(before, updates), before)
         new_state = {
-            "params": if_good(params, state["params"]),
+            "params": over(state["params"], params),
             "optimizer": if_good(optimizer, state["optimizer"]),
             "step": state["step"] + 1,
             "skipped": state["skipped"] + ~good,
@@ -339,10 +356,9 @@ class Trainer:
         }
         if self._averages:
             decay = self.optimizer.average_decay
-            averaged = jax.tree.map(
-                lambda old, new: decay * old + (1 - decay) * new, state["average"], new_state["params"]
-            )
-            new_state["average"] = if_good(averaged, state["average"])
+            averages = self._trained(state["average"])
+            averaged = jax.tree.map(lambda old, new: decay * old + (1 - decay) * new, averages, params)
+            new_state["average"] = over(state["average"], if_good(averaged, averages))
         metrics = {
             "loss": report["cross_entropy"],
             "sums": report["sums"],
