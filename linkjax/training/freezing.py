@@ -29,9 +29,12 @@ def without(params: dict[str, Any], names: Collection[str], within: str = "") ->
     """The tree without the parameters of these names."""
     rest: dict[str, Any] = {}
     for key, value in params.items():
-        if f"{within}{key}" not in names:
-            rest[key] = without(value, names, f"{within}{key}/") if isinstance(value, dict) else value
-    return {key: value for key, value in rest.items() if value != {}} if names else rest
+        if isinstance(value, dict):
+            if inner := without(value, names, f"{within}{key}/"):
+                rest[key] = inner
+        elif f"{within}{key}" not in names:
+            rest[key] = value
+    return rest
 
 
 def over(params: dict[str, Any], others: dict[str, Any]) -> dict[str, Any]:
