@@ -17,6 +17,7 @@ import numpy as np
 from tqdm import tqdm
 
 from linkjax import config as configs
+from linkjax.data.tokenizer import tokenizer_file
 from linkjax.errors import UserError
 from linkjax.files import parse_json
 from linkjax.huggingface import parameters, tokenizer
@@ -67,9 +68,12 @@ def export(
 
 def _tokenizer(model: Loaded) -> tuple[bytes, int | None, int]:
     """tokenizer.json, the id that it puts before every text, if one, and that of a text's end."""
-    folder = model.run / "checkpoints" / str(model.step)
-    described = tokenizer.to_json((folder / "tokenizer.model").read_bytes())
-    return json_text(described).encode(), 0, 1
+    file = tokenizer_file(model.run / "checkpoints" / str(model.step))
+    described = file.read_bytes()
+    if file.suffix != ".json":
+        described = json_text(tokenizer.to_json(described)).encode()
+    start, eos = model.tokenizer.start, model.tokenizer.eos
+    return described, None if start == eos else start, eos
 
 
 def run(checkpoint: str, out: str, dtype: str, padded: str, length: str, shard_gb: str) -> None:

@@ -12,11 +12,13 @@ import tokenizers
 
 from linkjax import export as verb
 from linkjax.config import RunSettings
-from linkjax.data.tokenizer import PAD, Tokenizer, train_tokenizer
+from linkjax.data.tokenizer import EOS, PAD, Tokenizer, load_tokenizer, train_tokenizer
 from linkjax.errors import UserError
 from linkjax.export import export
 from linkjax.generate import generate
+from linkjax.huggingface import parameters
 from linkjax.huggingface.folder import ModelFolder
+from linkjax.huggingface.settings import from_config
 from linkjax.huggingface.tokenizer import to_json
 from linkjax.model.decoder import ModelSettings
 from linkjax.model.sampling import Sampling
@@ -154,6 +156,30 @@ def test_the_same_model_gives_the_same_bytes(exported, tmp_path):
     for path in folder.iterdir():
         assert (tmp_path / "out" / path.name).read_bytes() == path.read_bytes() or path.name == "README.md"
     assert len(list(folder.glob("*.safetensors"))) == (2 if model.settings.model.tied_embeddings else 1)
+
+
+def test_what_comes_in_again_goes_out_the_same(exported, tmp_path):
+    """Through another run's checkpoint, whose tokenizer is the folder's."""
+    model, folder = exported
+    opened = ModelFolder.open(folder)
+    settings = from_config(opened.config, "it")
+    held = tmp_path / "run" / "checkpoints" / "0"
+    held.mkdir(parents=True)
+    tokenizer = load_tokenizer(folder)
+    tokenizer.save(held)
+    texts = [text for texts in SENTENCES.values() for text in texts]
+    assert [tokenizer.encode(text) for text in texts] == [model.tokenizer.encode(text) for text in texts]
+    assert (tokenizer.start, tokenizer.eos, len(tokenizer)) == (PAD, EOS, len(model.tokenizer))
+    mesh = make_mesh(MeshSettings(data=1, fsdp=2, tensor=2), jax.devices()[:4])
+    trainer = Trainer(settings, OptimizerSettings(), mesh, settings.vocabulary, 1, 10)
+    params = parameters.from_folder(opened, settings, trainer.abstract["params"])
+    run = RunSettings(sequence_length=LENGTH, model=settings)
+    again = Loaded(trainer, params, tokenizer, run, tmp_path / "run", 0)
+    export(again, tmp_path / "out", shard_gb=1e-4 if settings.tied_embeddings else 5)
+    names = {path.name for path in folder.iterdir()}
+    assert names == {path.name for path in (tmp_path / "out").iterdir()}
+    for name in names - {"README.md"}:  # which says what it has been through
+        assert (tmp_path / "out" / name).read_bytes() == (folder / name).read_bytes(), name
 
 
 def test_half_the_size_and_the_padding_on_request(exported, tmp_path):

@@ -10,16 +10,22 @@ import pytest
 from linkjax import config as configs
 from linkjax import initial
 from linkjax.config import RunSettings, load_config, run_settings
+from linkjax.data.tokenizer import load_tokenizer, train_tokenizer
 from linkjax.errors import UserError
+from linkjax.export import export
 from linkjax.huggingface import parameters
 from linkjax.huggingface.folder import ModelFolder, read_config, write_folder
 from linkjax.huggingface.settings import from_config, to_config
 from linkjax.model.decoder import ModelSettings
+from linkjax.prepare import prepare
+from linkjax.train import train
 from linkjax.training.freezing import frozen_names, over, without
+from linkjax.training.load import load
 from linkjax.training.optimizer import OptimizerSettings
 from linkjax.training.sharding import MeshSettings, make_mesh
 from linkjax.training.step import Trainer
 from tests.conftest import ROOT
+from tests.test_export import model_of
 
 LENGTH, ROWS = 24, 8
 SHAPE = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
@@ -65,8 +71,10 @@ def foreign(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("foreign") / "model"
     model.save_pretrained(folder, max_shard_size=shard)
     rows = some_rows(settings["vocab_size"])
+    # Loaded again: `model` has its rotary frequencies in its own precision.
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
     with torch.no_grad():
-        logits = model.float()(torch.tensor(rows["tokens_BxL"]).long()).logits.numpy()
+        logits = model(torch.tensor(rows["tokens_BxL"]).long()).logits.numpy()
     return folder, rows, logits
 
 
@@ -225,3 +233,42 @@ def test_a_tokenizer_of_more_pieces_than_the_model_is_refused():
     with pytest.raises(UserError, match=r"model\.vocabulary is 130, and the tokenizer has 131 pieces"):
         Trainer.of(RunSettings(model=TINY), make_mesh(MeshSettings(), jax.devices()[:1]), 131, 1)
     assert Trainer.of(RunSettings(model=TINY), make_mesh(MeshSettings(), jax.devices()[:1]), 99, 1).vocabulary == 130
+
+
+def test_a_run_goes_on_from_an_exported_model(tmp_path):
+    """Trained on, stopped, gone on with without the model, and exported."""
+    lines = ["The friend of Anna keeps the cake, and Ben likes old houses."] * 20
+    model = model_of(tmp_path / "first", train_tokenizer(lines, 300, "bpe"), layers=1, tied_embeddings=False)
+    export(model, tmp_path / "model")
+    config = load_config(f"{ROOT / 'configs/base.py'}:cpu").copy_and_resolve_references()
+    changes = {"init_from": str(tmp_path / "model"), "data": str(tmp_path / "data"), "steps": 2, "eval_every": 2}
+    with config.unlocked():
+        config.update({**changes, "optimizer": {"freeze": "embedding_VxD|^output", "average_decay": 0.9}})
+    prepare(initial.with_model(config), tmp_path / "data")
+    assert load_tokenizer(tmp_path / "data").description == (tmp_path / "model" / "tokenizer.json").read_bytes()
+    train(config, tmp_path / "run")
+    recorded = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert (recorded["model"]["layers"], recorded["model"]["width"]) == (1, 32)
+    assert recorded["init_from"] == str(tmp_path / "model")
+
+    trained = load(str(tmp_path / "run"))
+    for name, found in named(trained.params).items():
+        before = named(model.params)[name]
+        rows = len(model.tokenizer) if name.endswith("VxD") else None  # the padding is not written
+        assert np.array_equal(before[:rows], found[:rows]) == name.endswith("VxD"), name
+    (tmp_path / "model").rename(tmp_path / "gone")
+    summary = (tmp_path / "run" / "summary.json").read_text()
+    (tmp_path / "run" / "summary.json").unlink()
+    train(config, tmp_path / "run")  # the checkpoint is what counts now
+    assert (tmp_path / "run" / "summary.json").read_text() == summary
+
+    export(trained, tmp_path / "out")
+    names = {path.name for path in (tmp_path / "out").iterdir()} - {"README.md", "model.safetensors"}
+    for name in names - {"config.json", "tokenizer_config.json"}:
+        assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "gone" / name).read_bytes(), name
+    card = (tmp_path / "out" / "README.md").read_text()
+    for part in ["It began from the weights of `model`", "- \"qaa\"", "| toy_world_english | en |", "bits per byte en",
+                 "fact_accuracy target_heldout", "English words swapped", "moving average", "TO FILL IN", "| qaa |",
+                 json.loads(summary)["lexicon_sha256"]["qaa"]]:  # fmt: skip
+        assert part in card, part
+    assert str(tmp_path) not in card

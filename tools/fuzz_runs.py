@@ -19,6 +19,7 @@ def readers(kind: type) -> dict:
         "tokenizer": kind(_make_tokenizer, _read_tokenizer),
         "documents": kind(_make_documents, _read_documents),
         "prepared": kind(_make_prepared, _read_prepared, after=_hash_again),
+        "model": kind(_make_model, _read_model),
         "checkpoint": kind(_make_checkpoint, _read_checkpoint, _is_of_checkpoint, _hash_checkpoint_again),
     }
 
@@ -138,6 +139,39 @@ def _read_prepared(folder: pathlib.Path, draw: random.Random) -> None:
         next(rows)
     Suite(prepared, 128, 8)
     json.dumps([prepared.yardsticks(), prepared.fingerprint, prepared.lexicon_hashes])
+
+
+def _make_model(folder: pathlib.Path) -> None:
+    """In Hugging Face's layout, in several files."""
+    import numpy as np
+
+    from linkjax.huggingface.folder import Tensor, write_folder
+    from linkjax.huggingface.parameters import shapes
+    from linkjax.huggingface.settings import to_config
+    from linkjax.model.decoder import ModelSettings
+
+    settings = ModelSettings(layers=1, width=16, heads=2, kv_heads=1, head_width=8, hidden=16, vocabulary=130)
+    ones = {name: Tensor.of(np.ones(shape, np.float32)) for name, shape in shapes(settings, 130).items()}
+    write_folder(folder / "model", to_config(settings, 130, 64), ones, {}, shard_bytes=8000)
+
+
+def _read_model(folder: pathlib.Path, draw: random.Random) -> None:
+    """As training does that begins from it."""
+    os.environ["JAX_PLATFORMS"] = "cpu"
+    import jax
+
+    from linkjax.huggingface.folder import ModelFolder
+    from linkjax.huggingface.parameters import from_folder
+    from linkjax.huggingface.settings import from_config
+    from linkjax.training.optimizer import OptimizerSettings
+    from linkjax.training.sharding import MeshSettings, make_mesh
+    from linkjax.training.step import Trainer
+
+    opened = ModelFolder.open(folder / "model")
+    settings = from_config(opened.config, str(folder))
+    mesh = make_mesh(MeshSettings(), jax.devices()[:1])
+    trainer = Trainer(settings, OptimizerSettings(), mesh, settings.vocabulary, 1, 10)
+    from_folder(opened, settings, trainer.abstract["params"])
 
 
 def _make_checkpoint(folder: pathlib.Path) -> None:

@@ -35,7 +35,7 @@ def card(model: Loaded, name: str) -> str:
         _metadata(languages, swaps),
         f"# {name}",
         _about(model, languages, swaps),
-        _use(name, model.tokenizer.piece(0)),
+        _use(name, model),
         _data(manifest, metrics),
         _lexicons(manifest, model.record, settings) if swaps else "",
         _dose(settings.link, metrics) if swaps else "",
@@ -65,6 +65,8 @@ def _about(model: Loaded, languages: Sequence[str], swaps: bool) -> str:
     code = model.record.get("linkjax")
     text += f", pretrained with LinkJAX{f' {code}' if code else ''}: {model.step:,} steps of {settings.batch_size} rows"
     text += f" of {settings.sequence_length} tokens."
+    if settings.init_from:
+        text += f" It began from the weights of `{pathlib.PurePath(settings.init_from).name}`."
     if settings.optimizer.average_decay:
         text += f" The weights are their moving average (decay {settings.optimizer.average_decay:g})."
     if swaps:
@@ -72,8 +74,8 @@ def _about(model: Loaded, languages: Sequence[str], swaps: bool) -> str:
     return text + " It continues text; it was not trained to follow instructions or to be safe."
 
 
-def _use(name: str, start: str) -> str:
-    return f"""## Use
+def _use(name: str, model: Loaded) -> str:
+    text = f"""## Use
 
 ```python
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -82,9 +84,11 @@ tokenizer = AutoTokenizer.from_pretrained("{name}")
 model = AutoModelForCausalLM.from_pretrained("{name}")
 inputs = tokenizer("How the text begins", return_tensors="pt")
 print(tokenizer.decode(model.generate(**inputs, max_new_tokens=50)[0], skip_special_tokens=True))
-```
-
-Every text begins with the token `{start}`, which the tokenizer puts there."""
+```"""
+    start, eos = (model.tokenizer.piece(token) for token in (model.tokenizer.start, model.tokenizer.eos))
+    if start != eos:
+        return f"{text}\n\nEvery text begins with the token `{start}`, which the tokenizer puts there."
+    return f"{text}\n\nWhere a text is to be begun from nothing, give `{eos}` before it."
 
 
 def _data(manifest: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:

@@ -138,16 +138,17 @@ def to_tensors(params: Any, settings: ModelSettings, vocabulary: int, dtype: np.
 
 def check(folder: ModelFolder, settings: ModelSettings) -> None:
     """Raises UserError where a folder's tensors are not those of the model that its config says."""
-    wanted = shapes(settings, settings.vocabulary)
-    for name, shape in wanted.items():
-        if folder.shape(name) != shape:
+    wanted = {OUTPUT} if settings.tied_embeddings else set()  # some write it although it is the input's
+    for place in _places(settings, settings.vocabulary):  # which may be very many, by a damaged config
+        name, shape = place.name, folder.shape(place.name)
+        if shape != place.there:
             raise UserError(
-                f"{folder.path}: {name} is {list(folder.shape(name))}, and by its config.json {list(shape)}: fetch the"
-                " folder again."
+                f"{folder.path}: {name} is {list(shape)}, and by its config.json {list(place.there)}: fetch the folder"
+                " again."
             )
         folder.dtype(name)
-    copy = {OUTPUT} if settings.tied_embeddings else set()  # some write it twice
-    more = [name for name in folder.names if name not in wanted.keys() | copy and not name.endswith(_IGNORED)]
+        wanted.add(name)
+    more = [name for name in folder.names if name not in wanted and not name.endswith(_IGNORED)]
     if more:
         raise UserError(
             f"{folder.path} has {len(more)} tensors that a model as its config.json says has not, {more[0]}: choose"
