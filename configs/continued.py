@@ -5,7 +5,7 @@
 
 `init_from` names a folder with a Llama or a Qwen3 (docs/models.md), which says the model's shape and tokenizer. Half of
 the tokens stay English, so that it is not forgotten; the learning rate rises again over a tenth of the steps. These are
-customary values, tuned on nothing: a billion tokens in rows of 1024, for one accelerator with room for 16 bytes a weight.
+customary values, tuned on nothing: a billion tokens in rows of 1024, one accelerator with room for 16 bytes a weight.
 """
 
 from linkjax.config import add_settings, is_cpu_test, run_config
