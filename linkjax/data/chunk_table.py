@@ -5,7 +5,7 @@ C chunks, T tokens.
 
 import numpy as np
 
-from linkjax.data.labels import KINDS, Labelled, end, labelled
+from linkjax.data.labels import KINDS, Labelled, end, with_targets
 from linkjax.data.tokenizer import Tokenizer
 from linkjax.substitution import Block, Substituted
 from linkjax.substitution.arrays import grown, ranges
@@ -66,4 +66,5 @@ class ChunkTable:
         self._used += count
 
     def _labelled(self, done: Substituted) -> Labelled:
-        return labelled(self._tokenizer, [done], self._loss_on_swapped)[0]
+        ids, flags = self._tokenizer.encode_with_spans(done.text, done.spans)
+        return with_targets(self._tokenizer, done, ids, flags, self._loss_on_swapped)

@@ -37,7 +37,7 @@ class Labelled(NamedTuple):
 def labelled(tokenizer: AnyTokenizer, texts: Sequence[Substituted], loss_on_swapped: str) -> list[Labelled]:
     """Labels texts, without the document's end."""
     found = tokenizer.encode_all([(done.text, done.spans) for done in texts])
-    return [_labelled(tokenizer, done, *one, loss_on_swapped) for done, one in zip(texts, found, strict=True)]
+    return [with_targets(tokenizer, done, *one, loss_on_swapped) for done, one in zip(texts, found, strict=True)]
 
 
 def end(tokenizer: AnyTokenizer) -> Labelled:
@@ -46,9 +46,10 @@ def end(tokenizer: AnyTokenizer) -> Labelled:
     return Labelled(*(np.array([value], kind) for value, kind in zip(values, KINDS, strict=True)))
 
 
-def _labelled(
+def with_targets(
     tokenizer: AnyTokenizer, done: Substituted, tokens: np.ndarray, swapped: np.ndarray, loss: str
 ) -> Labelled:
+    """Labels a text whose ids and flags are known."""
     targets, weights = tokens.copy(), np.ones(len(tokens), np.float32)
     if loss != "yes":
         weights -= swapped
