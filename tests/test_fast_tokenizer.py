@@ -77,6 +77,24 @@ def test_the_data_path_gives_the_librarys_ids(folders, loaded, kind, texts, loss
             assert one.loss_weights_T.tolist() == [1 - (flag if loss == "no" else 0) for flag in [*flags, 0]]
 
 
+def test_what_begins_a_document_has_tokens_of_its_own(folders, loaded):
+    own = hugging_tokenizers.reference(folders["gpt2"])
+    texts = ["dog\nhouse dog\nhouse", "dog\nhouse", "the", "big the", " the", "x" * 80 + "\ny " + "x" * 80 + "\ny"]
+    encoder = Encoder(loaded["gpt2"], None)
+    for _ in range(2):
+        assert [one.tokens_T[:-1].tolist() for one in encoded(encoder, texts)] == list(map(own, texts))
+
+
+def test_a_table_that_grows_too_large_is_begun_anew(folders, loaded, monkeypatch):
+    own, encoder = hugging_tokenizers.reference(folders["qwen"]), Encoder(loaded["qwen"], None)
+    monkeypatch.setattr("linkjax.data.segment_table._MOST_OTHERS", 3)
+    for number in range(12):
+        texts = [f"dog{number}\nhouse the  cat", "dog\nhouse the  cat"]
+        assert [one.tokens_T[:-1].tolist() for one in encoded(encoder, texts)] == list(map(own, texts))
+    (table,) = encoder._tables.values()
+    assert len(table._others) < 8
+
+
 @pytest.mark.parametrize("kind", ["gpt2", "llama2", "two_words"])
 @given(
     text=st.text(alphabet="the fox ä語.\n🦊1", max_size=40),

@@ -119,3 +119,16 @@ def test_probes_and_held_out_text(run):
     summary = json.loads((folder / "summary.json").read_text())
     for language in prepared.languages:
         assert 0 < summary[f"bits_per_byte/{language}"] < 20
+
+
+def test_a_plain_seqio_program_has_the_same_ids(run):
+    from linkjax.data.tasks import add_text_task
+    from linkjax.data.vocabularies import TokenizerVocabulary
+
+    _, prepared, _ = run
+    vocabulary = TokenizerVocabulary(str(prepared.folder))
+    task = add_text_task("imported", lambda split: LINES, splits=["train"], language="en", vocabulary=vocabulary)
+    dataset = task.get_dataset({"targets": 256}, split="train", shuffle=False, num_epochs=1)
+    ids = next(dataset.as_numpy_iterator())["targets"].tolist()
+    assert ids == [*prepared.tokenizer.encode(LINES[0]), EOS]
+    assert vocabulary.decode(ids) == vocabulary.decode_tf(ids).numpy().decode() == LINES[0]
