@@ -131,7 +131,7 @@ def count_targets(blocks: Iterable[str], targets: Iterable[str]) -> collections.
         if any(map(starts_unsegmented, plain)):
             unspaced.setdefault(plain, []).append(target)
         else:
-            spaced[target] = _target_word().findall(plain)
+            spaced[target] = word_pattern().findall(plain)
     words: collections.Counter[str] = collections.Counter()
     found: collections.Counter[str] = collections.Counter()
     by_start: dict[str, list[str]] = {}
@@ -139,7 +139,7 @@ def count_targets(blocks: Iterable[str], targets: Iterable[str]) -> collections.
         by_start.setdefault(plain[:2], []).append(plain)
     for block in blocks:
         text = block.lower()
-        words.update(_target_word().findall(text))
+        words.update(word_pattern().findall(text))
         if unspaced:
             found.update(_standing_in(text, by_start))
     counts = {target: min((words[word] for word in parts), default=0) for target, parts in spaced.items()}
@@ -156,7 +156,7 @@ def _standing_in(text: str, by_start: Mapping[str, list[str]]) -> Iterator[str]:
 
 
 @functools.cache
-def _target_word() -> re.Pattern[str]:
+def word_pattern() -> re.Pattern[str]:
     r"""A word of any language: `\w` lacks the vowel signs of Indic scripts, which are marks."""
     marks = "".join(chr(code) for code in range(sys.maxunicode) if unicodedata.category(chr(code))[0] == "M")
     return re.compile(f"[\\w{marks}]+(?:['’ʼ-][\\w{marks}]+)*")
