@@ -74,14 +74,9 @@ def direct_salt(vectors, shared_vectors, target, shared_target, shared_rows):
 
 @pytest.mark.parametrize("width", [2, 6, 40])
 def test_salt_is_the_direct_computation(width):
-    given_ = (
-        random(9, 5),
-        random(30, 5, seed=1),
-        random(9, width, seed=2),
-        random(30, width, seed=3),
-        random(30, 8, seed=4),
-    )
-    expected, counts = direct_salt(*given_)
+    shapes = [(9, 5), (30, 5), (9, width), (30, width), (30, 8)]
+    arrays = [random(*shape, seed=seed) for seed, shape in enumerate(shapes)]
+    expected, counts = direct_salt(*arrays)
     assert 2 < min(counts) < max(counts) < 40  # more neighbours than numbers, and fewer
     np.testing.assert_allclose(salt_rows(*arrays), expected, rtol=1e-9, atol=1e-9)
 

@@ -10,7 +10,7 @@ from linkjax.vocabulary.replacing import learn_pieces
 from linkjax.vocabulary.texts import Text
 from linkjax.vocabulary.tokens import Vocabulary
 
-_LEAST_USED = 2  # times that a new piece stands in the target text
+_LEAST_USED = 2  # times that a new piece or character stands in the target text
 _UNUSED = -1e4  # score of an id that no text becomes
 
 
@@ -37,17 +37,33 @@ def _merge(
     vocabulary: Vocabulary, specification: dict[str, Any], target: Text, english: Text | None, count: int
 ) -> int:
     model = specification["model"]
-    merges = learn_merges(
-        _cut(vocabulary, target),
-        count,
-        {token for token in vocabulary.tokens if token is not None},
-        pairs_in(_cut(vocabulary, english)) if english else (),
-    )
     _keep_ids(model["vocab"], specification)
-    model["vocab"] |= {"".join(pair): len(vocabulary) + index for index, pair in enumerate(merges)}
+    characters = _new_characters(vocabulary, target, english)[:count]
+    model["vocab"] |= {character: len(vocabulary) + index for index, character in enumerate(characters)}
+    spelled = Vocabulary(specification, vocabulary.place) if characters else vocabulary
+    merges = learn_merges(
+        _cut(spelled, target),
+        count - len(characters),
+        {token for token in spelled.tokens if token is not None},
+        pairs_in(_cut(spelled, english)) if english else (),
+    )
+    model["vocab"] |= {"".join(pair): len(spelled) + index for index, pair in enumerate(merges)}
     as_text = bool(model["merges"]) and isinstance(model["merges"][0], str)  # as older versions write them
     model["merges"] += [" ".join(pair) if as_text else list(pair) for pair in merges]
-    return len(merges)
+    return len(characters) + len(merges)
+
+
+def _new_characters(vocabulary: Vocabulary, target: Text, english: Text | None) -> list[str]:
+    """Characters of the target text without a token, the most frequent first, but for those of the English text."""
+    if vocabulary.writing == "bytes":
+        return []
+    counts: collections.Counter[str] = collections.Counter()
+    for stretch, count in target.stretches(vocabulary).items():
+        for character in stretch:
+            counts[character] += count
+    known = {*filter(None, vocabulary.tokens), *(set().union(*english.stretches(vocabulary)) if english else ())}
+    new = [character for character, count in counts.items() if count >= _LEAST_USED and character not in known]
+    return sorted(new, key=lambda character: (-counts[character], character))
 
 
 def _keep_ids(entries: dict[str, int], specification: dict[str, Any]) -> None:
@@ -57,10 +73,17 @@ def _keep_ids(entries: dict[str, int], specification: dict[str, Any]) -> None:
 
 
 def _cut(vocabulary: Vocabulary, text: Text) -> collections.Counter[tuple[str, ...]]:
-    """The stretches of a text, in tokens."""
+    """The stretches of a text, in tokens; and cut where a byte stands for a part of a character that has no token."""
     cut: collections.Counter[tuple[str, ...]] = collections.Counter()
     for stretch, count in text.stretches(vocabulary).items():
-        cut[tuple(token.value for token in vocabulary.backend.model.tokenize(stretch))] += count
+        word: list[str] = []
+        for token in vocabulary.backend.model.tokenize(stretch):
+            if vocabulary.is_spelled(token.id):
+                word.append(token.value)
+            else:
+                cut[tuple(word)] += count
+                word = []
+        cut[tuple(word)] += count
     return cut
 
 

@@ -92,6 +92,10 @@ class Vocabulary:
             return [token is not None and len(token) == 1 and token in _BYTE_OF for token in self.tokens]
         return [token is not None and bool(_BYTE.fullmatch(token)) for token in self.tokens]
 
+    def is_spelled(self, id: int) -> bool:
+        """Whether a token is written as the text is that it stands for, in whole characters or in bytes."""
+        return id != self._unknown and (self.writing == "bytes" or not self.is_byte[id])
+
     def _meaning(self, id: int, token: str | None) -> Meaning | None:
         if token is None:
             return None

@@ -9,7 +9,7 @@ from linkjax.errors import UserError
 from linkjax.lexicon.scripts import script_of
 from linkjax.vocabulary.merges import ancestors
 from linkjax.vocabulary.texts import Text
-from linkjax.vocabulary.tokens import Meaning, Vocabulary
+from linkjax.vocabulary.tokens import Vocabulary
 
 _NO_SCRIPT = "Zyyy"
 
@@ -36,7 +36,8 @@ def trim(vocabulary: Vocabulary, scripts: Collection[str], texts: Sequence[Text]
     if texts:
         found = set().union(*(text.tokens(vocabulary) for text in texts))
     for id, meaning in enumerate(vocabulary.meanings):
-        if meaning is not None and (found is None or id in found) and (not scripts or _written_in(meaning, scripts)):
+        in_use = isinstance(meaning, str | bytes) and (found is None or id in found)
+        if in_use and (not scripts or _written_in(meaning, scripts)):
             kept.add(id)
     if vocabulary.kind == "BPE":
         kept |= _needed(vocabulary, kept)
@@ -46,7 +47,7 @@ def trim(vocabulary: Vocabulary, scripts: Collection[str], texts: Sequence[Text]
     return Vocabulary(_only(vocabulary, named), vocabulary.place), named
 
 
-def _written_in(meaning: Meaning, scripts: Collection[str]) -> bool:
+def _written_in(meaning: str | bytes, scripts: Collection[str]) -> bool:
     """Whether all letters are of these scripts. Parts of a character at the ends of bytes may be of any."""
     text = meaning.decode(errors="ignore") if isinstance(meaning, bytes) else meaning
     return {script_of(character) for character in unicodedata.normalize("NFC", text)} <= {*scripts, _NO_SCRIPT}

@@ -1,0 +1,331 @@
+import json
+import pathlib
+
+import ml_dtypes
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from linkjax.errors import UserError
+from linkjax.huggingface.folder import ModelFolder
+from linkjax.vocabulary.__main__ import main
+from linkjax.vocabulary.merges import learn_merges, merged
+from linkjax.vocabulary.tokens import Vocabulary
+from linkjax.vocabulary.word_vectors import read_vectors
+from tests.vocabulary_folders import ENGLISH, KINDS, SWAHILI, write_model
+
+EMBEDDINGS, OUTPUT = "model.embed_tokens.weight", "lm_head.weight"
+OTHER = [*ENGLISH, "The lazy road!  Русский 漢字 \U0001f98a\tna\u0301", "x", " "]
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory) -> dict[str, pathlib.Path]:
+    folder = tmp_path_factory.mktemp("texts")
+    files = {"english": ENGLISH, "swahili": SWAHILI}
+    for name, lines in files.items():
+        (folder / name).write_text("\n".join(lines), encoding="utf-8")
+    return {name: folder / name for name in files}
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def model(request, tmp_path_factory) -> pathlib.Path:
+    return write_model(tmp_path_factory.mktemp("model") / "m", KINDS[request.param](), tied=False, spare=3)
+
+
+def run(verb: str, model: pathlib.Path, out: pathlib.Path, capsys, **options) -> dict:
+    """Runs the command line and gives its report."""
+    flags = [f"--{name}={value}" for name, value in options.items()]
+    try:
+        main([verb, f"--model={model}", f"--out={out}", "--json", *flags])
+    except SystemExit as error:
+        raise AssertionError(capsys.readouterr().err) from error
+    return json.loads(capsys.readouterr().out)
+
+
+def refused(capsys, *argv: str) -> str:
+    """The one sentence that a mistake gets."""
+    with pytest.raises(SystemExit) as ending:
+        main(list(argv))
+    said = capsys.readouterr().err
+    assert ending.value.code == 2 and said.startswith("error: ") and said.count("\n") == 1
+    return said
+
+
+def rows(folder: pathlib.Path, name: str = EMBEDDINGS) -> np.ndarray:
+    return ModelFolder.open(folder).read(name)
+
+
+def written(vocabulary: Vocabulary, line: str) -> list[str]:
+    return [vocabulary.tokens[id] for id in vocabulary.encode(line)]
+
+
+def there_and_back(vocabulary: Vocabulary, line: str) -> str:
+    return vocabulary.backend.decode(vocabulary.encode(line))
+
+
+def test_extending_leaves_ids_rows_and_english_alone(model, texts, tmp_path, capsys):
+    old = Vocabulary.load(model)
+    size = len(old) + 25
+    report = run("extend", model, tmp_path / "out", capsys, target_text=texts["swahili"],
+                 english_text=texts["english"], vocabulary_size=size)  # fmt: skip
+    new = Vocabulary.load(tmp_path / "out")
+    assert len(old) + 10 < len(new) <= size
+    assert new.tokens[: len(old)] == old.tokens and new.special == old.special
+    assert [new.encode(line) for line in ENGLISH] == [old.encode(line) for line in ENGLISH]
+    assert [there_and_back(new, line) for line in OTHER] == [there_and_back(old, line) for line in OTHER]
+    assert [there_and_back(new, line) for line in SWAHILI] == SWAHILI
+    before, after = report["tokens_per_word"]["target text"]
+    assert after < 0.85 * before
+    for name in (EMBEDDINGS, OUTPUT):
+        before, after = rows(model, name), rows(tmp_path / "out", name)
+        assert len(after) == max(len(new), len(before))
+        np.testing.assert_array_equal(after[: len(old)], before[: len(old)])
+        for id in range(len(old), len(new)):
+            pieces = old.pieces(new.meanings[id])
+            np.testing.assert_allclose(after[id], before[pieces].mean(axis=0), rtol=1e-5, atol=1e-6)
+    config, was = ModelFolder.open(tmp_path / "out").config, ModelFolder.open(model).config
+    assert config == {**was, "vocab_size": len(rows(tmp_path / "out"))}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_extending_for_a_script_of_its_own(kind, tmp_path, capsys):
+    """Its characters had no tokens, only bytes."""
+    model = write_model(tmp_path / "m", KINDS[kind]())
+    old = Vocabulary.load(model)
+    line = "ውሻው በሰነፉ ውሻ ላይ ይዘላል፣ ሌሎቹም ውሾች ይጮኻሉ"
+    (tmp_path / "text").write_text((line + "\n") * 3, encoding="utf-8")
+    run("extend", model, tmp_path / "out", capsys, target_text=tmp_path / "text", vocabulary_size=len(old) + 60)
+    new = Vocabulary.load(tmp_path / "out")
+    assert there_and_back(new, line) == line
+    assert len(new.encode(line)) < 0.5 * len(old.encode(line))
+    assert [new.encode(line) for line in ENGLISH] == [old.encode(line) for line in ENGLISH]
+
+
+def test_without_english_text_more_is_merged(texts, tmp_path, capsys):
+    model = write_model(tmp_path / "m", KINDS["byte-level"]())
+    old = Vocabulary.load(model)
+    options = {"target_text": texts["swahili"], "vocabulary_size": len(old) + 200}
+    free = run("extend", model, tmp_path / "free", capsys, **options, english_text=texts["english"])
+    greedy = run("extend", model, tmp_path / "greedy", capsys, **options)
+    assert greedy["tokens_per_word"]["target text"][1] <= free["tokens_per_word"]["target text"][1]
+    new = Vocabulary.load(tmp_path / "greedy")
+    assert any(new.encode(line) != old.encode(line) for line in ENGLISH)  # so the text given is what protects it
+
+
+@settings(max_examples=40)
+@given(st.lists(st.text(alphabet="abc", min_size=1, max_size=9), min_size=1, max_size=8), st.integers(1, 12))
+def test_merges_learned_are_what_counting_anew_each_time_gives(words, most):
+    counts = {tuple(word): 1 + index for index, word in enumerate(dict.fromkeys(words))}
+    cut = {word: list(word) for word in counts}
+    expected, taken = [], set("abc")
+    while len(expected) < most:
+        found: dict = {}
+        for word, count in counts.items():
+            for pair in zip(cut[word], cut[word][1:], strict=False):
+                found[pair] = found.get(pair, 0) + count
+        usable = [pair for pair, count in found.items() if count >= 2 and "".join(pair) not in taken]
+        usable = [pair for pair in usable if pair != ("a", "b")]
+        if not usable:
+            break
+        best = min(usable, key=lambda pair: (-found[pair], pair))
+        expected.append(best)
+        taken.add("".join(best))
+        cut = {word: merged(cut[word], best) for word in cut}
+    assert learn_merges(counts, most, set("abc"), {("a", "b")}) == expected
+
+
+def test_trimming_to_texts_cuts_them_as_before(model, texts, tmp_path, capsys):
+    old = Vocabulary.load(model)
+    report = run("trim", model, tmp_path / "out", capsys, target_text=texts["swahili"])
+    new = Vocabulary.load(tmp_path / "out")
+    assert len(new) < len(old) and report["ids"] == [len(old), len(new)]
+    as_written = [
+        [vocabulary.tokens[id] for id in vocabulary.encode(line)] for vocabulary in (old, new) for line in SWAHILI
+    ]
+    assert as_written[: len(SWAHILI)] == as_written[len(SWAHILI) :]
+    assert {new.tokens[id] for id in new.special} == {old.tokens[id] for id in old.special}
+    assert [new.backend.decode(new.encode(line)) for line in OTHER] == [
+        old.backend.decode(old.encode(line)) for line in OTHER
+    ]
+    for name in (EMBEDDINGS, OUTPUT):
+        expected = rows(model, name)[[old.tokens.index(token) for token in new.tokens]]
+        np.testing.assert_array_equal(rows(tmp_path / "out", name), expected)
+    folder = ModelFolder.open(tmp_path / "out")
+    assert new.tokens[folder.config["eos_token_id"]] == old.tokens[ModelFolder.open(model).config["eos_token_id"]]
+    generation = json.loads((tmp_path / "out/generation_config.json").read_text())
+    assert generation["eos_token_id"] == [folder.config["eos_token_id"]]
+    for processor in [new.specification.get("post_processor") or {}]:
+        for token in processor.get("special_tokens", {}).values():
+            assert [new.tokens[id] for id in token["ids"]] == token["tokens"]
+
+
+@pytest.mark.parametrize("kind", ["byte-level", "unigram"])
+def test_trimming_to_a_script(kind, tmp_path, capsys, monkeypatch):
+    russian = ["Быстрая коричневая лиса прыгает через ленивую собаку, и собака лает на лису."] * 10
+    monkeypatch.setattr("tests.vocabulary_folders.ENGLISH", ENGLISH + russian)
+    model = write_model(tmp_path / "m", KINDS[kind]())
+    old = Vocabulary.load(model)
+    run("trim", model, tmp_path / "out", capsys, scripts="Latn")
+    new = Vocabulary.load(tmp_path / "out")
+    gone = [meaning for meaning in old.meanings if meaning not in new.meanings]
+    whole = [text if isinstance(text, str) else text.decode(errors="ignore") for text in gone]
+    assert len(gone) > 20 and all(any("а" <= sign.lower() <= "я" for sign in text) for text in whole)
+    for line in (*ENGLISH, "naïve café 12!  x\ty"):
+        assert written(new, line) == written(old, line)
+    assert there_and_back(new, russian[0]) == russian[0]  # by its bytes
+
+
+def test_replacing_trains_of_the_same_kind(model, texts, tmp_path, capsys):
+    old = Vocabulary.load(model)
+    report = run("replace", model, tmp_path / "out", capsys, target_text=texts["swahili"], vocabulary_size=360)
+    new = Vocabulary.load(tmp_path / "out")
+    assert len(new) <= 360 and (new.kind, new.writing) == (old.kind, old.writing)
+    assert {new.tokens[id] for id in new.special} == {old.tokens[id] for id in old.special}
+    assert [there_and_back(new, line) for line in OTHER] == OTHER
+    assert report["tokens_per_word"]["target text"][1] < 0.8 * report["tokens_per_word"]["target text"][0]
+    before, after = rows(model), rows(tmp_path / "out")
+    assert len(after) == len(new)
+    shared = [(id, old.meanings.index(meaning)) for id, meaning in enumerate(new.meanings) if meaning in old.meanings]
+    assert len(shared) == report["rows"]["input"]["copied"]["rows"] > 20
+    for id, was in shared:
+        np.testing.assert_array_equal(after[id], before[was])
+    config = ModelFolder.open(tmp_path / "out").config
+    assert new.tokens[config["eos_token_id"]] == old.tokens[ModelFolder.open(model).config["eos_token_id"]]
+
+
+def write_vectors(path: pathlib.Path, words: list[str], width: int = 6, seed: int = 0) -> pathlib.Path:
+    rng = np.random.default_rng(seed)
+    lines = [f"{len(words)} {width}", *(f"{word} {' '.join(map(str, rng.standard_normal(width)))}" for word in words)]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def words_of(lines: list[str]) -> list[str]:
+    return sorted({word.strip(".,").lower() for line in lines for word in line.split()})
+
+
+@pytest.fixture(scope="module")
+def aids(texts, tmp_path_factory) -> dict[str, pathlib.Path]:
+    """All that any method asks for."""
+    folder = tmp_path_factory.mktemp("aids")
+    swahili, english = words_of(SWAHILI), words_of(ENGLISH)
+    pairs = [f"{source}\t{target}" for source in english[:20] for target in swahili if target.isalpha()]
+    (folder / "words.tsv").write_text("\n".join(pairs) + "\n", encoding="utf-8")
+    return {
+        "word_vectors": write_vectors(folder / "sw.vec", swahili),
+        "english_vectors": write_vectors(folder / "en.vec", english, seed=1),
+        "target_model": write_model(folder / "target", KINDS["unigram"](), tied=False, seed=5),
+        "lexicon": folder / "words.tsv",
+    }
+
+
+@pytest.mark.parametrize("method", ["random", "salt", "focus", "wechsel", "clp", "translation"])
+def test_methods_at_the_command_line(method, texts, aids, tmp_path, capsys):
+    model = write_model(tmp_path / "m", KINDS["byte-level"](), tied=method != "salt", dtype=ml_dtypes.bfloat16)
+    old = Vocabulary.load(model)
+    options = {"target_text": texts["swahili"], "vocabulary_size": 400, "method": method, **aids}
+    report = run("extend", model, tmp_path / "out", capsys, **options)
+    new = Vocabulary.load(tmp_path / "out")
+    found = report["rows"]["input"]
+    assert found["copied"]["rows"] == len(old)
+    assert found["by the method"]["rows"] > 10
+    assert sum(way["rows"] for way in found.values()) == len(new)
+    assert ("output" in report["rows"]) == (method == "salt")
+    after = rows(tmp_path / "out")
+    assert after.dtype == ml_dtypes.bfloat16 and np.isfinite(after.astype(np.float32)).all()
+    run("extend", model, tmp_path / "again", capsys, **options)
+    assert (tmp_path / "out/model.safetensors").read_bytes() == (tmp_path / "again/model.safetensors").read_bytes()
+
+
+def test_a_given_tokenizer_brings_its_end(texts, aids, tmp_path, capsys):
+    """The end of a text has another name there; tokens are the same whichever way their spaces are written."""
+    model = write_model(tmp_path / "m", KINDS["byte-level"]())
+    old, target = Vocabulary.load(model), Vocabulary.load(aids["target_model"])
+    run("replace", model, tmp_path / "out", capsys, tokenizer=aids["target_model"])
+    new = Vocabulary.load(tmp_path / "out")
+    assert new.tokens == target.tokens
+    config = ModelFolder.open(tmp_path / "out").config
+    assert new.tokens[config["eos_token_id"]] == "</s>"
+    before, after = rows(model), rows(tmp_path / "out")
+    np.testing.assert_array_equal(after[config["eos_token_id"]], before[old.tokens.index("<|endoftext|>")])
+    np.testing.assert_array_equal(after[new.tokens.index("▁the")], before[old.tokens.index("Ġthe")])
+
+
+def test_transformers_loads_what_is_written(model, texts, tmp_path, capsys):
+    transformers = pytest.importorskip("transformers")
+    torch = pytest.importorskip("torch")
+    size = len(Vocabulary.load(model)) + 20
+    run("extend", model, tmp_path / "extended", capsys, target_text=texts["swahili"], vocabulary_size=size)
+    run("trim", tmp_path / "extended", tmp_path / "trimmed", capsys, target_text=texts["swahili"])
+    run("replace", model, tmp_path / "replaced", capsys, target_text=texts["swahili"], vocabulary_size=360)
+    for name in ("extended", "trimmed", "replaced"):
+        ours = Vocabulary.load(tmp_path / name)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / name)
+        for line in OTHER:
+            assert tokenizer(line, add_special_tokens=False).input_ids == ours.encode(line)
+        assert tokenizer.eos_token_id == ModelFolder.open(tmp_path / name).config["eos_token_id"]
+        loaded = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / name)
+        logits = loaded(torch.tensor([ours.encode(SWAHILI[0])])).logits
+        assert logits.shape[-1] == len(rows(tmp_path / name)) and torch.isfinite(logits).all()
+
+
+def test_token_level_vectors_trained_here(texts, tmp_path, capsys):
+    pytest.importorskip("gensim")
+    model = write_model(tmp_path / "m", KINDS["byte-level"]())
+    report = run("extend", model, tmp_path / "out", capsys, target_text=texts["swahili"], vocabulary_size=380,
+                 method="focus")  # fmt: skip
+    assert report["rows"]["input"]["by the method"]["rows"] > 10
+
+
+def test_vectors_are_read_up_to_a_bound(tmp_path):
+    path = write_vectors(tmp_path / "a.vec", ["mbwa", "New York", "mbwa", "paka", "maji"])
+    found = read_vectors(path, most=3)
+    assert found.words == ("mbwa", "New York", "paka")  # a word may hold a space; the first of two counts
+    assert found.vectors_NxW.shape == (3, 6)
+    np.testing.assert_allclose(
+        found.vectors_NxW[2, 0], float(path.read_text().splitlines()[4].split(" ")[1]), rtol=1e-6
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "line 1"),
+        (b"mbwa 1 2 3\n", "line 1"),
+        (b"2 3\nmbwa 1 2\n", "line 2: .*2 numbers instead of 3"),
+        (b"2 3\nmbwa 1 2 3\npaka 1 x 3\n", "line 3"),
+        (b"2 3\nmbwa 1 nan 3\n", "not finite"),
+        (b"2 3\n\xff\xfe 1 2 3\n", "line 2"),
+        (b"1 3\n" + b"x" * 3_000_000, "line 2"),
+        (b"99999999999999 99999999999999\n", "line 1"),
+        (b"2 3\n", "no word"),
+    ],
+)
+def test_broken_vectors_are_a_sentence(content, said, tmp_path):
+    (tmp_path / "a.vec").write_bytes(content)
+    with pytest.raises(UserError, match=f"a.vec.*{said}"):
+        read_vectors(tmp_path / "a.vec")
+
+
+def test_mistakes_are_sentences(texts, tmp_path, capsys):
+    model = write_model(tmp_path / "m", KINDS["byte-level"]())
+    start = ["extend", f"--model={model}", f"--out={tmp_path / 'out'}"]
+    learn = [f"--target_text={texts['swahili']}", "--vocabulary_size=400"]
+    assert "--target_text and --vocabulary_size" in refused(capsys, *start)
+    assert "no room" in refused(capsys, *start, learn[0], "--vocabulary_size=300")
+    for method, needs in {"salt": "--target_model", "clp": "--target_model", "translation": "--lexicon",
+                          "wechsel": "--english_text or --english_vectors and --lexicon"}.items():  # fmt: skip
+        assert needs in refused(capsys, *start, *learn, f"--method={method}")
+    assert "invalid choice" in refused(capsys, *start, "--method=magic")
+    (tmp_path / "sw.bin").write_bytes(b"\xba\x16\x4f\x2f")
+    assert ".vec" in refused(capsys, *start, *learn, "--method=focus", f"--word_vectors={tmp_path / 'sw.bin'}")
+    assert "drops nothing" in refused(capsys, "trim", *start[1:])
+    assert "no script" in refused(capsys, "trim", *start[1:], "--scripts=latin")
+    assert "needs a tokenizer" in refused(capsys, "replace", *start[1:])
+    assert "exists" in refused(capsys, "extend", f"--model={model}", f"--out={model}", *learn)
+    (model / "tokenizer.json").write_text('{"model": {"type": "WordPiece", "vocab": {}}}')
+    assert "tokenizer" in refused(capsys, *start, *learn)
+    (model / "tokenizer.json").write_text("[1")
+    assert "not JSON" in refused(capsys, *start, *learn)
+    assert not (tmp_path / "out").exists()
