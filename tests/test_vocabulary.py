@@ -85,6 +85,7 @@ def test_extending_leaves_ids_rows_and_english_alone(model, texts, tmp_path, cap
             pieces = old.pieces(new.meanings[id])
             np.testing.assert_allclose(after[id], before[pieces].mean(axis=0), rtol=1e-5, atol=1e-6)
     config, was = ModelFolder.open(tmp_path / "out").config, ModelFolder.open(model).config
+    assert "## Vocabulary" in (tmp_path / "out/README.md").read_text()
     assert config == {**was, "vocab_size": len(rows(tmp_path / "out"))}
 
 

@@ -18,7 +18,7 @@ from linkjax.vocabulary.arguments import build_parser
 from linkjax.vocabulary.extending import extend
 from linkjax.vocabulary.initialisation import Initialisation
 from linkjax.vocabulary.replacing import train
-from linkjax.vocabulary.report import describe_rows, render
+from linkjax.vocabulary.report import card, describe_rows, render
 from linkjax.vocabulary.specials import files_of, moved_config, role_matches
 from linkjax.vocabulary.texts import Text
 from linkjax.vocabulary.tokens import Vocabulary, match
@@ -53,12 +53,8 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     folder = model.folder
     left_out = {"lm_head.weight"} - changed.keys()  # of tied embeddings: the same array under another name
     tensors = {name: changed.get(name) or folder.tensor(name) for name in folder.names if name not in left_out}
-    config = moved_config(folder.config, matched, len(made["input"].rows_NxD))
-    files = files_of(arguments.model, beside, new, matched)
-    bar = functools.partial(tqdm, unit="tensor", leave=False, disable=not sys.stderr.isatty())
-    write_folder(arguments.out, config, tensors, files, progress=bar)
     texts = {"target text": target, "English text": english}
-    return {
+    report = {
         "ids": [len(model.vocabulary), len(new)],
         "method": method,
         "tokens_per_word": {
@@ -68,6 +64,12 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         },
         "rows": {which: describe_rows(rows) for which, rows in made.items()},
     }
+    config = moved_config(folder.config, matched, len(made["input"].rows_NxD))
+    files = files_of(arguments.model, beside, new, matched)
+    files["README.md"] = card(arguments.model, arguments.verb, report)
+    bar = functools.partial(tqdm, unit="tensor", leave=False, disable=not sys.stderr.isatty())
+    write_folder(arguments.out, config, tensors, files, progress=bar)
+    return report
 
 
 def _aids(arguments: argparse.Namespace, target: Text | None, english: Text | None) -> Aids:

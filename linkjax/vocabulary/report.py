@@ -1,12 +1,16 @@
 """What changed, in a table."""
 
+import pathlib
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from linkjax.files import read_text
 from linkjax.vocabulary.initialisation import Rows, Way
 
+_CARD = "README.md"
+_CARD_CHARACTERS = 1 << 22
 _WAYS = {
     Way.COPIED: "copied",
     Way.BY_METHOD: "by the method",
@@ -33,3 +37,11 @@ def render(report: Mapping[str, Any]) -> str:
         for way, found in ways.items():
             lines.append(f"{f'{name}: {way}':<34}{found['rows']:>12,}    mean norm {found['mean_norm']:.3f}")
     return "\n".join(lines)
+
+
+def card(model: pathlib.Path, verb: str, report: Mapping[str, Any]) -> str:
+    """The model card of the new folder: the old one's, and what was done to the vocabulary."""
+    path = model / _CARD
+    old = read_text(path, _CARD_CHARACTERS, "that is no model card") if path.exists() else f"# {model.name}\n"
+    done = f"Changed by `python -m linkjax.vocabulary {verb}`, new rows by `--method={report['method']}`:"
+    return f"{old.rstrip()}\n\n## Vocabulary\n\n{done}\n\n```\n{render(report)}\n```\n"

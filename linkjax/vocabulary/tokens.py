@@ -18,7 +18,7 @@ import tokenizers
 from linkjax.errors import UserError
 from linkjax.files import parse_json, read_whole
 
-_MOST_BYTES = 1 << 28
+_MOST_BYTES, _MOST_IDS = 1 << 28, 1 << 24
 _BYTE = re.compile("<0x([0-9A-F]{2})>")
 
 # What a token stands for: its text; its bytes, where they are no whole text; or a special meaning, under a name.
@@ -60,7 +60,9 @@ class Vocabulary:
         self.writing = _writing(specification)
         entries = model["vocab"] if self.kind == "BPE" else {piece: id for id, (piece, _) in enumerate(model["vocab"])}
         added = specification.get("added_tokens") or []
-        size = 1 + max([*entries.values(), *(token["id"] for token in added)])
+        size = 1 + max([-1, *entries.values(), *(token["id"] for token in added)])
+        if size > _MOST_IDS:
+            raise UserError(f"{place} has the id {size - 1:,}: no vocabulary is that large, fetch the file again.")
         self.tokens: list[str | None] = [None] * size
         for token, id in (*entries.items(), *((token["content"], token["id"]) for token in added)):
             self.tokens[id] = token
