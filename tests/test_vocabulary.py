@@ -274,9 +274,13 @@ def test_transformers_loads_what_is_written(model, texts, tmp_path, capsys):
 def test_token_level_vectors_trained_here(texts, tmp_path, capsys):
     pytest.importorskip("gensim")
     model = write_model(tmp_path / "m", KINDS["byte-level"]())
-    report = run("extend", model, tmp_path / "out", capsys, target_text=texts["swahili"], vocabulary_size=380,
-                 method="focus")  # fmt: skip
+    options = {"target_text": texts["swahili"], "vocabulary_size": 380, "method": "focus"}
+    report = run("extend", model, tmp_path / "out", capsys, **options)
     assert report["rows"]["input"]["by the method"]["rows"] > 10
+    run("extend", model, tmp_path / "again", capsys, **options)
+    np.testing.assert_array_equal(rows(tmp_path / "out"), rows(tmp_path / "again"))
+    run("extend", model, tmp_path / "other", capsys, **options, seed=1)
+    assert not np.array_equal(rows(tmp_path / "out"), rows(tmp_path / "other"))
 
 
 def test_vectors_are_read_up_to_a_bound(tmp_path):

@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     texts = {"target text": target, "English text": english}
     report = {
         "ids": [len(model.vocabulary), len(new)],
-        "method": method,
+        "method": None if arguments.verb == "trim" else method,
         "tokens_per_word": {
             name: [text.tokens_per_word(model.vocabulary), text.tokens_per_word(new)]
             for name, text in texts.items()

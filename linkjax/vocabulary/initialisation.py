@@ -148,7 +148,6 @@ class Initialisation:
             return from_words(word_pieces(self._new), len(self._new), self._aids.target_words, self._counts)
         return trained_on_tokens(self._new, self._aids.target_text, self._aids.seed)
 
-    @functools.lru_cache(maxsize=1)  # noqa: B019
     def _target_rows(self, output: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The target-language model's rows of the new tokens, which have one, and which are a token of it themselves.
 

@@ -43,5 +43,6 @@ def card(model: pathlib.Path, verb: str, report: Mapping[str, Any]) -> str:
     """The model card of the new folder: the old one's, and what was done to the vocabulary."""
     path = model / _CARD
     old = read_text(path, _CARD_CHARACTERS, "that is no model card") if path.exists() else f"# {model.name}\n"
-    done = f"Changed by `python -m linkjax.vocabulary {verb}`, new rows by `--method={report['method']}`:"
+    rows = f", new rows by `--method={report['method']}`" if report["method"] else ""
+    done = f"Changed by `python -m linkjax.vocabulary {verb}`{rows}:"
     return f"{old.rstrip()}\n\n## Vocabulary\n\n{done}\n\n```\n{render(report)}\n```\n"
