@@ -249,7 +249,8 @@ def test_a_given_tokenizer_brings_its_end(texts, aids, tmp_path, capsys):
     config = ModelFolder.open(tmp_path / "out").config
     assert new.tokens[config["eos_token_id"]] == "</s>"
     before, after = rows(model), rows(tmp_path / "out")
-    np.testing.assert_array_equal(after[config["eos_token_id"]], before[old.tokens.index("<|endoftext|>")])
+    for role in ("<pad>", "</s>"):  # what begins a text is, to a model that has no such token, what ends the one before
+        np.testing.assert_array_equal(after[new.tokens.index(role)], before[old.tokens.index("<|endoftext|>")])
     np.testing.assert_array_equal(after[new.tokens.index("▁the")], before[old.tokens.index("Ġthe")])
 
 
@@ -271,10 +272,14 @@ def test_transformers_loads_what_is_written(model, texts, tmp_path, capsys):
         assert logits.shape[-1] == len(rows(tmp_path / name)) and torch.isfinite(logits).all()
 
 
-def test_token_level_vectors_trained_here(texts, tmp_path, capsys):
+@pytest.mark.parametrize("method", ["focus", "wechsel"])
+def test_vectors_trained_here(method, texts, aids, tmp_path, capsys):
+    """On tokens for the one, on the words of both languages for the other."""
     pytest.importorskip("gensim")
     model = write_model(tmp_path / "m", KINDS["byte-level"]())
-    options = {"target_text": texts["swahili"], "vocabulary_size": 380, "method": "focus"}
+    options = {"target_text": texts["swahili"], "vocabulary_size": 380, "method": method}
+    if method == "wechsel":
+        options |= {"english_text": texts["english"], "lexicon": aids["lexicon"]}
     report = run("extend", model, tmp_path / "out", capsys, **options)
     assert report["rows"]["input"]["by the method"]["rows"] > 10
     run("extend", model, tmp_path / "again", capsys, **options)

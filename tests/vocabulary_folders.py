@@ -78,7 +78,7 @@ def write_model(
     }  # fmt: skip
     files = {
         "tokenizer.json": json.dumps(specification),
-        "tokenizer_config.json": json.dumps(to_config(None, end, None, 64)),
+        "tokenizer_config.json": json.dumps(to_config("<pad>" if "<pad>" in names else None, end, None, 64)),
         "generation_config.json": json.dumps({"eos_token_id": [names[end]]}),
     }
     write_folder(folder, config, tensors, files)

@@ -19,7 +19,7 @@ from linkjax.vocabulary.extending import extend
 from linkjax.vocabulary.initialisation import Initialisation
 from linkjax.vocabulary.replacing import train
 from linkjax.vocabulary.report import card, describe_rows, render
-from linkjax.vocabulary.specials import files_of, moved_config, role_matches
+from linkjax.vocabulary.specials import files_of, moved_config, role_matches, roles_of
 from linkjax.vocabulary.texts import Text
 from linkjax.vocabulary.tokens import Vocabulary, match
 from linkjax.vocabulary.trimming import trim
@@ -44,6 +44,9 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     method = getattr(arguments, "method", "mean")
     aids.check(method)
     new, matched, beside = _CHANGES[arguments.verb](model, arguments, target, english)
+    roles = roles_of(beside, new) if beside != arguments.model else {}
+    for id, old in role_matches(model.folder.config, roles).items():
+        matched[id] = old
     initialisation = Initialisation(method, model.vocabulary, new, matched, aids, keep=arguments.verb == "extend")
     made = {"input": initialisation.rows(model.rows(output=False))}
     if model.output:
@@ -64,8 +67,8 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         },
         "rows": {which: describe_rows(rows) for which, rows in made.items()},
     }
-    config = moved_config(folder.config, matched, len(made["input"].rows_NxD))
-    files = files_of(arguments.model, beside, new, matched)
+    config = moved_config(folder.config, matched, len(made["input"].rows_NxD), roles)
+    files = files_of(arguments.model, beside, new, matched, roles)
     files["README.md"] = card(arguments.model, arguments.verb, report)
     bar = functools.partial(tqdm, unit="tensor", leave=False, disable=not sys.stderr.isatty())
     write_folder(arguments.out, config, tensors, files, progress=bar)
@@ -105,10 +108,7 @@ def _replace(model: EmbeddedModel, arguments: argparse.Namespace, target: Text |
     else:
         new = train(model.vocabulary, [text for text in (target, english) if text], arguments.vocabulary_size)
         beside = arguments.model
-    matched = match(new.meanings, model.vocabulary.meanings)
-    for id, old in role_matches(model.folder.config, beside, new).items():
-        matched[id] = old
-    return new, matched, beside
+    return new, match(new.meanings, model.vocabulary.meanings), beside
 
 
 def _trim(model: EmbeddedModel, arguments: argparse.Namespace, target: Text | None, english: Text | None) -> _Change:

@@ -92,7 +92,8 @@ def _add_pieces(
 ) -> int:
     """Adds pieces of a Unigram model trained on the target text, under the scores they have there."""
     entries = specification["model"]["vocab"]
-    entries += [[token, _UNUSED] for token in vocabulary.tokens[len(entries) :]]
+    for id in range(len(entries), len(vocabulary)):
+        entries.append([vocabulary.tokens[id] or f"<unused {id}>", _UNUSED])
     known = {token for token in vocabulary.tokens if token is not None}
     scores = learn_pieces([target], max(2 * count, 1000))
     pieces = [[piece, score] for piece, score in scores.items() if piece not in known]

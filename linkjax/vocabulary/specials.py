@@ -16,21 +16,40 @@ _BESIDE = ("special_tokens_map.json", "chat_template.jinja", "chat_template.json
 _BYTES = 1 << 26
 
 
-def role_matches(config: Mapping[str, Any], beside: pathlib.Path, new: Vocabulary) -> dict[int, int]:
-    """New id -> old id of the tokens that begin, end and pad a text, whatever each vocabulary calls them."""
-    said = _json(beside / _TOKENIZER_CONFIG)
+def roles_of(folder: pathlib.Path, vocabulary: Vocabulary) -> dict[str, int]:
+    """Ids of the tokens that begin, end and pad a text, as tokenizer_config.json says, under config.json's names."""
+    said = _json(folder / _TOKENIZER_CONFIG)
     found = {}
     for key, name in _ROLES.items():
         token = said.get(name)
         token = token.get("content") if isinstance(token, dict) else token
-        old = _first(config.get(key))
-        if token in new.tokens and old is not None:
-            found.setdefault(new.tokens.index(token), old)
+        if isinstance(token, str) and token in vocabulary.tokens:
+            found[key] = vocabulary.tokens.index(token)
     return found
 
 
-def moved_config(config: Mapping[str, Any], matched: Sequence[int | None], rows: int) -> dict[str, Any]:
+def role_matches(config: Mapping[str, Any], roles: Mapping[str, int]) -> dict[int, int]:
+    """New id -> old id of the tokens with a role, whatever each vocabulary calls them.
+
+    Where the old model puts nothing before a text, its end stands between two texts: what the beginning is to others.
+    """
+    found = {}
+    for key, id in sorted(roles.items(), key=lambda role: role[0] != "eos_token_id"):  # an end that pads is an end
+        others = ("eos_token_id",) if key == "bos_token_id" else ()
+        old = next((listed[0] for name in (key, *others) if (listed := _listed(config.get(name)))), None)
+        if old is not None:
+            found.setdefault(id, old)
+    return found
+
+
+def moved_config(
+    config: Mapping[str, Any], matched: Sequence[int | None], rows: int, roles: Mapping[str, int]
+) -> dict[str, Any]:
     """config.json, or generation_config.json, of the new vocabulary.
+
+    Args:
+      rows: of its embeddings.
+      roles: those that the new vocabulary has of its own, see `roles_of`.
 
     Raises:
       UserError: the new vocabulary has no token for the end of a text.
@@ -40,8 +59,7 @@ def moved_config(config: Mapping[str, Any], matched: Sequence[int | None], rows:
     for key in _ROLES:
         if config.get(key) is None:
             continue
-        listed = config[key] if isinstance(config[key], list) else [config[key]]
-        moved = [new[id] for id in listed if id in new]
+        moved = [roles[key]] if key in roles else [new[id] for id in _listed(config[key]) if id in new]
         if key == "eos_token_id" and not moved:
             raise UserError(
                 f"the new vocabulary has no token for the end of a text (the old one's id is {config[key]}): name a"
@@ -54,7 +72,11 @@ def moved_config(config: Mapping[str, Any], matched: Sequence[int | None], rows:
 
 
 def files_of(
-    model: pathlib.Path, beside: pathlib.Path, new: Vocabulary, matched: Sequence[int | None]
+    model: pathlib.Path,
+    beside: pathlib.Path,
+    new: Vocabulary,
+    matched: Sequence[int | None],
+    roles: Mapping[str, int],
 ) -> dict[str, str | bytes]:
     """What stands beside the weights of the new model: the tokenizer's files, and how text is generated.
 
@@ -66,11 +88,11 @@ def files_of(
     if said := _json(beside / _TOKENIZER_CONFIG):
         if isinstance(decoder := said.get("added_tokens_decoder"), dict):
             ids = {token: id for id, token in enumerate(new.tokens)}
-            entries = [(ids[token["content"]], token) for token in decoder.values() if token.get("content") in ids]
-            said["added_tokens_decoder"] = {str(id): token for id, token in sorted(entries, key=lambda entry: entry[0])}
+            known = [token for token in decoder.values() if isinstance(token, dict) and token.get("content") in ids]
+            said["added_tokens_decoder"] = {str(ids[token["content"]]): token for token in known}
         files[_TOKENIZER_CONFIG] = json_text(said)
     if generation := _json(model / _GENERATION):
-        files[_GENERATION] = json_text(moved_config(generation, matched, 0))
+        files[_GENERATION] = json_text(moved_config(generation, matched, 0, roles))
     for name in _BESIDE:
         if (beside / name).exists():
             files[name] = read_whole(beside / name, _BYTES, "that is not what is expected there")
@@ -84,5 +106,5 @@ def _json(path: pathlib.Path) -> dict[str, Any]:
     return said
 
 
-def _first(ids: Any) -> int | None:
-    return ids[0] if isinstance(ids, list) and ids else ids if isinstance(ids, int) else None
+def _listed(ids: Any) -> list[int]:
+    return [id for id in (ids if isinstance(ids, list) else [ids]) if isinstance(id, int)]

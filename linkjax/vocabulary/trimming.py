@@ -57,9 +57,8 @@ def _needed(vocabulary: Vocabulary, kept: Collection[int]) -> set[int]:
     """The tokens from which BPE makes those kept, their characters included."""
     ids = vocabulary.specification["model"]["vocab"]
     ranks = {pair: rank for rank, pair in enumerate(_merges(vocabulary.specification))}
-    parts = {
-        part for id in kept for part in (*vocabulary.tokens[id], *ancestors(vocabulary.tokens[id], ranks))
-    }  # fmt: skip
+    spelled = [vocabulary.tokens[id] for id in kept if vocabulary.is_spelled(id) and id not in vocabulary.special]
+    parts = {part for token in spelled for part in (*token, *ancestors(token, ranks))}
     return {ids[part] for part in parts if part in ids}
 
 
