@@ -334,8 +334,11 @@ def test_mistakes_are_sentences(texts, tmp_path, capsys):
     assert "no script" in refused(capsys, "trim", *start[1:], "--scripts=latin")
     assert "needs a tokenizer" in refused(capsys, "replace", *start[1:])
     assert "exists" in refused(capsys, "extend", f"--model={model}", f"--out={model}", *learn)
-    (model / "tokenizer.json").write_text('{"model": {"type": "WordPiece", "vocab": {}}}')
-    assert "tokenizer" in refused(capsys, *start, *learn)
+    for model_json in ({"type": "WordPiece", "vocab": {"a": 0}, "unk_token": "a", "continuing_subword_prefix": "##",
+                        "max_input_chars_per_word": 9}, {"type": "BPE", "vocab": {"a": 4_000_000_000}, "merges": []},
+                       {"type": "BPE", "vocab": [1], "merges": 3}, {}):  # fmt: skip
+        (model / "tokenizer.json").write_text(json.dumps({"model": model_json}))
+        assert "tokenizer.json" in refused(capsys, *start, *learn)
     (model / "tokenizer.json").write_text("[1")
     assert "not JSON" in refused(capsys, *start, *learn)
     assert not (tmp_path / "out").exists()

@@ -57,6 +57,9 @@ class EmbeddedModel:
         self.input = found[0]
         tied = self.folder.config.get("tie_word_embeddings", False)
         self.output = _OUTPUT if _OUTPUT in self.folder.names and not tied else None
+        shapes = [self.folder.shape(name) for name in (self.input, self.output) if name]
+        if len(set(shapes)) > 1 or len(shapes[0]) != 2 or not all(shapes[0]):
+            raise UserError(f"{path} has embeddings of the shapes {shapes}: one row for each token is expected.")
 
     def rows(self, output: bool) -> np.ndarray:
         """rows_VxD of the input, or of the output; these are the input's where the two are tied."""

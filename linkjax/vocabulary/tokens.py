@@ -66,8 +66,8 @@ class Vocabulary:
         self.tokens: list[str | None] = [None] * size
         for token, id in (*entries.items(), *((token["content"], token["id"]) for token in added)):
             self.tokens[id] = token
-        self.special = frozenset(token["id"] for token in added if token["special"])
-        self.kept_apart = frozenset(token["id"] for token in added if not token["special"])
+        self.special = frozenset(token["id"] for token in added if token.get("special"))
+        self.kept_apart = frozenset(token["id"] for token in added if not token.get("special"))
 
     @classmethod
     def load(cls, path: pathlib.Path) -> "Vocabulary":
