@@ -24,9 +24,9 @@ SWAHILI = [
 ] * 5
 
 
-def byte_level() -> dict:
-    """A tokenizer as Qwen's: byte-level BPE, special tokens after all others."""
-    tokenizer = Tokenizer(models.BPE())
+def byte_level(ignore_merges: bool = False) -> dict:
+    """A tokenizer as Qwen's: byte-level BPE, special tokens after all others; or as Llama 3's, which ignores merges."""
+    tokenizer = Tokenizer(models.BPE(ignore_merges=ignore_merges))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
@@ -36,6 +36,20 @@ def byte_level() -> dict:
     return json.loads(tokenizer.to_str())
 
 
+def metaspace() -> dict:
+    """A tokenizer as Llama 2's in its newer form: special tokens and bytes before all others."""
+    tokenizer = Tokenizer(models.BPE(byte_fallback=True, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first")
+    back = [decoders.ByteFallback(), decoders.Metaspace(prepend_scheme="first")]
+    tokenizer.decoder = decoders.Sequence(back)
+    first = ["<unk>", "<pad>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))]
+    trainer = trainers.BpeTrainer(vocab_size=400, special_tokens=first, show_progress=False)
+    tokenizer.train_from_iterator(ENGLISH, trainer)
+    said = json.loads(tokenizer.to_str())
+    said["added_tokens"] = said["added_tokens"][:3]
+    return said
+
+
 def sentencepiece(kind: str, size: int = 380) -> dict:
     """A tokenizer as LinkJAX exports it."""
     return to_json(train_tokenizer(ENGLISH, size, kind))
@@ -43,6 +57,8 @@ def sentencepiece(kind: str, size: int = 380) -> dict:
 
 KINDS = {
     "byte-level": byte_level,
+    "byte-level, merges ignored": lambda: byte_level(ignore_merges=True),
+    "metaspace": metaspace,
     "bpe": lambda: sentencepiece("bpe"),
     "unigram": lambda: sentencepiece("unigram"),
 }
