@@ -136,6 +136,12 @@ def test_merges_learned_are_what_counting_anew_each_time_gives(words, most):
     assert learn_merges(counts, most, set("abc"), {("a", "b")}) == expected
 
 
+def test_nothing_is_merged_into_a_token_that_there_is():
+    """It has merges of its own already, which would make it in other places as well."""
+    assert learn_merges({("a", "b", "c"): 3}, 5, {"a", "b", "c", "ab"}, ()) == [("b", "c"), ("a", "bc")]
+    assert learn_merges({("a", "b", "c"): 3}, 5, {"a", "b", "c", "ab", "bc"}, ()) == []
+
+
 def test_trimming_to_texts_cuts_them_as_before(model, texts, tmp_path, capsys):
     old = Vocabulary.load(model)
     report = run("trim", model, tmp_path / "out", capsys, target_text=texts["swahili"])
