@@ -162,9 +162,8 @@ def test_trimming_to_texts_cuts_them_as_before(model, texts, tmp_path, capsys):
     assert new.tokens[folder.config["eos_token_id"]] == old.tokens[ModelFolder.open(model).config["eos_token_id"]]
     generation = json.loads((tmp_path / "out/generation_config.json").read_text())
     assert generation["eos_token_id"] == [folder.config["eos_token_id"]]
-    for processor in [new.specification.get("post_processor") or {}]:
-        for token in processor.get("special_tokens", {}).values():
-            assert [new.tokens[id] for id in token["ids"]] == token["tokens"]
+    for token in ((new.specification["post_processor"] or {}).get("special_tokens") or {}).values():
+        assert [new.tokens[id] for id in token["ids"]] == token["tokens"]
 
 
 @pytest.mark.parametrize("kind", ["byte-level", "unigram"])

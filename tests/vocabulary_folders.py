@@ -5,7 +5,7 @@ import pathlib
 
 import ml_dtypes
 import numpy as np
-from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
 from linkjax.data.tokenizer import train_tokenizer
 from linkjax.huggingface.folder import Tensor, write_folder
@@ -25,7 +25,9 @@ SWAHILI = [
 
 
 def byte_level(ignore_merges: bool = False) -> dict:
-    """A tokenizer as Qwen's: byte-level BPE, special tokens after all others; or as Llama 3's, which ignores merges."""
+    """A tokenizer as Qwen's: byte-level BPE, special tokens after all others; or as Llama 3's,
+    which ignores merges and puts a token before a text.
+    """
     tokenizer = Tokenizer(models.BPE(ignore_merges=ignore_merges))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -33,6 +35,9 @@ def byte_level(ignore_merges: bool = False) -> dict:
     trainer = trainers.BpeTrainer(vocab_size=320, initial_alphabet=alphabet, show_progress=False)
     tokenizer.train_from_iterator(ENGLISH, trainer)
     tokenizer.add_special_tokens([AddedToken("<|endoftext|>", special=True), AddedToken("<|im_end|>", special=True)])
+    if ignore_merges:
+        start = [("<|im_end|>", tokenizer.token_to_id("<|im_end|>"))]
+        tokenizer.post_processor = processors.TemplateProcessing(single="<|im_end|> $A", special_tokens=start)
     return json.loads(tokenizer.to_str())
 
 
