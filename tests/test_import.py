@@ -134,27 +134,26 @@ def named(tree):
 
 
 @pytest.mark.parametrize(("kind", "freeze"), [("adamw", "^blocks/"), ("muon", "embedding|_norm|query|norm_D")])
-def test_what_is_frozen_stays_and_takes_no_memory(kind, freeze):
-    optimizer = OptimizerSettings(kind=kind, learning_rate=1e-2, warmup_share=0.0, freeze=freeze, average_decay=0.5)
+def test_what_is_frozen_takes_no_memory(kind, freeze):
+    """That it stays as it is, a run shows below."""
+    optimizer = OptimizerSettings(kind=kind, freeze=freeze, average_decay=0.5)
     trainer, free = (trainer_of(TINY, optimizer=dataclasses.replace(optimizer, freeze=some)) for some in (freeze, ""))
-    state = trainer.initialise(0)
-    before = named(state["params"])
-    frozen = frozen_names(freeze, before)
-    assert 0 < len(frozen) < len(before)
-    for _ in range(2):
-        state, metrics = trainer.update(state, trainer.place(some_rows(130)))
-    after, average = named(state["params"]), named(state["average"])
-    for name in before:
-        same = np.array_equal(before[name], after[name])
-        assert same == (name in frozen) == np.array_equal(before[name], average[name]), name
+    sizes = {
+        "/".join(key.key for key in path): leaf.size
+        for path, leaf in jax.tree_util.tree_leaves_with_path(trainer.abstract["params"])
+    }
+    frozen = frozen_names(freeze, sizes)
+    assert 0 < len(frozen) < len(sizes)
 
-    def sizes(trainer):
+    def held(trainer):
         return sum(leaf.size for leaf in jax.tree.leaves(trainer.abstract["optimizer"]) if leaf.ndim)
 
-    held = sum(before[name].size for name in frozen)
-    matrices = kind == "muon" and sum(before[name].size for name in frozen if name == "blocks/query_DxHxK")
-    assert sizes(free) - sizes(trainer) == 2 * held - matrices  # muon has one moment of a matrix, AdamW two
-    assert np.isfinite(metrics["loss"])
+    matrices = kind == "muon" and sum(sizes[name] for name in frozen if name == "blocks/query_DxHxK")
+    less = 2 * sum(sizes[name] for name in frozen) - matrices  # muon has one moment of a matrix, AdamW two
+    assert held(free) - held(trainer) == less
+    # Nor are their gradients made: each matrix product of the forward pass has one for its weight, if it is trained.
+    products = [of.lower(ROWS, LENGTH).as_text().count("dot_general") for of in (trainer, free)]
+    assert products[0] < products[1]
 
 
 def test_patterns_are_found_in_names():

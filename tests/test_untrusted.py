@@ -494,7 +494,7 @@ def test_a_document_has_a_size(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "name", ["tsv.gz", "written", "jmdict", "wiktextract", "panlex_sqlite", "jsonl", "benchmark.tsv", "config"]
+    "name", ["tsv.gz", "written", "jmdict", "wiktextract", "panlex_sqlite", "jsonl", "benchmark.tsv", "config", "model"]
 )
 def test_damaged_files_are_read_or_refused(tmp_path, name):
     """A few tries of what `tools/fuzz.py` does for minutes."""

@@ -33,6 +33,7 @@ _NAMES = {
 }
 INPUT, OUTPUT = _NAMES["embedding_VxD"], _NAMES["output_VxD"]
 _IGNORED = ("rotary_emb.inv_freq",)  # that old Llamas have, and that follow from the settings
+_READ_BYTES = 1 << 26  # of a parameter at once
 _OF_QK_NORM = ("blocks/norm_query_K", "blocks/norm_key_K")
 
 
@@ -190,14 +191,12 @@ def from_folder(folder: ModelFolder, settings: ModelSettings, abstract: Any) -> 
 
 
 def _fill(target: np.ndarray, folder: ModelFolder, place: _Place, part: tuple[slice, ...]) -> None:
-    """Padding of the vocabulary stays 0."""
-    first = part[0]
-    stop = min(first.stop, place.shape[0])
-    if stop <= first.start:
-        return
-    part = (slice(first.start, stop), *part[1:])
-    array = folder.read(place.name, place.part_there(part)).astype(target.dtype)
-    if not np.isfinite(array).all():
-        raise UserError(f"{folder.path}: {place.name} has a weight that is not finite: fetch the folder again.")
-    shape = (stop - first.start, *target.shape[1:])
-    target[: stop - first.start] = place.from_there(array, shape)
+    """Reads some of it at a time; padding of the vocabulary stays 0."""
+    begin, end = part[0].start, min(part[0].stop, place.shape[0])
+    step = max(1, _READ_BYTES // max(1, target[:1].nbytes))
+    for start in range(begin, end, step):
+        stop = min(start + step, end)
+        array = folder.read(place.name, place.part_there((slice(start, stop), *part[1:])))
+        if not np.isfinite(array).all():
+            raise UserError(f"{folder.path}: {place.name} has a weight that is not finite: fetch the folder again.")
+        target[start - begin : stop - begin] = place.from_there(array, (stop - start, *target.shape[1:]))
