@@ -137,6 +137,8 @@ def test_transformers_says_the_same_of_each_text(exported, texts):
     assert most < 1e-4
     print(f"largest difference of logits {most:.1e}")
 
+    if model.settings.model.qk_norm != model.settings.model.tied_embeddings:
+        return  # two of the four are enough to write
     prompts = texts[:12:3]
     for prompt, written in zip(prompts, generate(model, prompts, Sampling(temperature=0), 16), strict=True):
         given = tokenizer(prompt, return_tensors="pt")

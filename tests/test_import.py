@@ -89,8 +89,8 @@ def test_a_foreign_model_says_the_same_and_learns(foreign, devices, mesh):
     assert found.shape[-1] == settings.vocabulary and np.std(logits) > 0.3
     assert np.abs(found - logits).max() < 1e-4
     print(f"largest difference of logits {np.abs(found - logits).max():.1e}")
-    if settings.tied_embeddings or settings.qk_norm != (devices == 8):
-        return  # two of the eight are enough to learn
+    if settings.tied_embeddings or settings.qk_norm or devices > 1:
+        return  # one of the eight is enough to learn; on all devices a run does, below
     losses = []
     for _ in range(4):
         state, metrics = trainer.update(state, placed)
