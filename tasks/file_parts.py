@@ -18,6 +18,7 @@ _PART_BYTES = 1 << 26
 _LINE_BYTES = 1 << 26
 _DOCUMENT_CHARACTERS = 1 << 30
 _BUFFER_BYTES = 1 << 20
+_JSON = (".jsonl", ".json")
 
 
 def file_parts(path: pathlib.Path, document: str, column: str) -> list[Part]:
@@ -28,17 +29,26 @@ def file_parts(path: pathlib.Path, document: str, column: str) -> list[Part]:
       column: the column of JSON lines, Parquet and TFRecord files that has the text.
     """
     kind = content_suffix(path)
-    if ".tfrecord" in path.name:
+    if is_tfrecord(path):
         from tasks.tfrecord_files import tfrecord_texts  # TensorFlow only where it is needed
 
         return [Part(str(path), functools.partial(tfrecord_texts, path, column))]
     if kind == ".parquet":
         return _parquet_parts(path, column)
-    if kind in (".jsonl", ".json"):
-        return [Part(str(lines), functools.partial(_json_texts, lines, column)) for lines in _line_ranges(path)]
-    if document == "line":
-        return [Part(str(lines), functools.partial(_line_texts, lines)) for lines in _line_ranges(path)]
+    if document == "line" or kind in _JSON:
+        return [Part(str(lines), functools.partial(texts_of_lines, lines, column)) for lines in _line_ranges(path)]
     return [Part(str(path), functools.partial(_whole, path))]
+
+
+def is_tfrecord(path: pathlib.Path) -> bool:
+    return ".tfrecord" in path.name
+
+
+def has_places(path: pathlib.Path, document: str) -> bool:
+    """Whether a file can be read from any place on: uncompressed lines, plain or JSON."""
+    if is_compressed(path) or is_tfrecord(path) or path.suffix == ".parquet":
+        return False
+    return document == "line" or path.suffix in _JSON
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,9 +120,12 @@ def _line_ranges(path: pathlib.Path) -> list[Lines]:
     return [Lines(path, start, end) for start, end in itertools.pairwise(ends)]
 
 
-def _line_texts(lines: Lines) -> Iterator[str]:
-    for _, line in lines:
-        yield line
+def texts_of_lines(lines: "Lines", column: str) -> Iterator[str]:
+    """The documents of a stretch of a file of lines, plain or JSON."""
+    if content_suffix(lines.path) in _JSON:
+        yield from _json_texts(lines, column)
+    else:
+        yield from (line for _, line in lines)
 
 
 def _whole(path: pathlib.Path) -> Iterator[str]:

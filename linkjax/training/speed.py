@@ -17,7 +17,7 @@ from linkjax.model.flops import training_flops
 
 # Dense bfloat16, in 1e12 a second; device_kind as JAX has it. From cloud.google.com/tpu/docs/system-architecture-tpu-vm
 # (a device of a v4 or v5p is a whole chip) and NVIDIA's data sheets of the SXM boards, without sparsity.
-_PEAK = {
+PEAK = {
     "TPU v4": 275,
     "TPU v5 lite": 197,
     "TPU v5e": 197,
@@ -51,8 +51,8 @@ class Speed:
         self.flops_per_token = training_flops(model, vocabulary, length)
         kind = devices[0].device_kind
         # The longest name that fits: 'TPU v5 lite' before 'TPU v5', 'NVIDIA H100 80GB HBM3' is an H100.
-        names = sorted((name for name in _PEAK if kind.startswith(name)), key=len)
-        self._peak = len(devices) * _PEAK[names[-1]] * 1e12 if names else None
+        names = sorted((name for name in PEAK if kind.startswith(name)), key=len)
+        self._peak = len(devices) * PEAK[names[-1]] * 1e12 if names else None
 
     def measured(self, tokens: int, places: int, seconds: float, waited: float) -> dict[str, float]:
         """Of a step of `seconds`, of which `waited` for data, with `tokens` in its rows' `places`.
