@@ -419,17 +419,47 @@ def test_the_commands_run(capsys, files, tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def real_findings(real_data, tmp_path_factory):
-    target = tmp_path_factory.mktemp("sw") / "train.txt"
-    verses = (real_data / "sw/new_testament.tsv").read_text(encoding="utf-8").splitlines()
-    target.write_text("".join(f"{verse.partition(chr(9))[2]}\n" for verse in verses), encoding="utf-8")
+def swahili(real_data, tmp_path_factory):
+    """The settings of docs/swahili.md, and what is found in its files."""
+    folder = tmp_path_factory.mktemp("swahili")
+    (folder / "en").symlink_to(real_data / "en")
+    (folder / "en-sw.tsv").symlink_to(real_data / "lexicons/wiktionary.en-sw.tsv")
+    verses = [str(real_data / "sw/new_testament.tsv"), "--heldout=JOH,ACT,ROM,HEB,1CO", f"--out={folder}/sw"]
+    subprocess.run([sys.executable, str(ROOT / "tools/split_verses.py"), *verses], check=True, capture_output=True)
     local = LocalTextSettings(
-        english=f"{real_data}/en/*.txt",
-        target=str(target),
+        english="en/*.txt",
+        target="sw/train.txt",
+        target_heldout="sw/heldout.txt",
         target_language="sw",
-        lexicon=f"{real_data}/lexicons/wiktionary.en-sw.tsv",
+        lexicon="en-sw.tsv",
     )
-    return findings.examine(local)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        yield local, findings.examine(local)
+
+
+@pytest.fixture(scope="module")
+def real_findings(swahili):
+    return swahili[1]
+
+
+def test_the_page_has_the_command_that_is_printed(swahili):
+    local, found = swahili
+    machine = Machine("cpu", 2)
+    run = runs.choose(found.english.tokens, [found.targets["sw"].tokens], machine, 0.5)
+    amount = dose.suggest([found.lists["sw"].swappable], run.rate)
+    page = "\n".join(line.removeprefix("    ") for line in (ROOT / "docs/swahili.md").read_text().splitlines())
+    assert train_command(local, run, amount, machine, "runs/sw") in page
+    further = continue_command(
+        local, runs.choose_continuation(found.english.tokens, [found.targets["sw"].tokens], machine), amount, "runs/sw"
+    )
+    (named,) = re.findall(r"(python -m linkjax\.train --config=configs/continued\.py(?: \\\n|.)*)", page)
+    there = {argument for argument in named.replace("\\\n", " ").split() if "=" in argument}
+    printed = {argument for argument in further.replace("\\\n", " ").split() if "=" in argument}
+    differing = {argument.partition("=")[0] for argument in there ^ printed}
+    assert differing == {
+        "--workdir", "--config.init_from", "--config.eval_every", "--config.checkpoint_every"
+    }  # fmt: skip
 
 
 def test_real_swahili_is_advised_well(real_findings):
