@@ -362,10 +362,10 @@ def test_nothing_is_read_too_often_from_a_model_on(english, targets, count):
 ### What can be run
 
 
-@pytest.mark.parametrize("device", ["cpu", "h100", "v5e"])
+@pytest.mark.parametrize(("device", "count"), [("cpu", 8), ("h100", 8), ("v5e", 8), ("a100", 6)])
 @pytest.mark.parametrize("tokens", [10**6, 10**8, 10**9, 10**10, 10**12])
-def test_commands_say_what_was_chosen(device, tokens):
-    machine = Machine(device, 8)
+def test_commands_say_what_was_chosen(device, count, tokens):
+    machine = Machine(device, count)
     local = LocalTextSettings(
         english="my files/*.txt", target="it's.txt", target_language="sw", lexicon="a b.tsv", minimum_characters=5
     )
@@ -381,8 +381,10 @@ def test_commands_say_what_was_chosen(device, tokens):
     assert chosen.tokenizer.vocabulary_size == run.size.vocabulary
     assert math.isclose(chosen.optimizer.learning_rate, run.size.learning_rate)
     if device != "cpu":
-        rows_divide(make_mesh(chosen.mesh), chosen.rows_at_once, chosen.sequence_length)
-        assert len(jax.devices()) == 8
+        mesh = make_mesh(chosen.mesh, jax.devices()[:count])
+        rows_divide(mesh, chosen.rows_at_once, chosen.sequence_length)
+        assert chosen.model.width % mesh.shape["fsdp"] == 0
+        assert (mesh.shape["fsdp"] == 8) == (count == 8 and run.size.weights > 300_000_000)
 
 
 def test_a_run_from_a_model_says_what_was_chosen():

@@ -1,17 +1,18 @@
 """The commands that a plan ends with."""
 
 import dataclasses
+import math
 import shlex
 
 from linkjax.planning.devices import Machine
 from linkjax.planning.dose import Dose
-from linkjax.planning.runs import SHARDS, Continuation, Run
+from linkjax.planning.runs import SHARDS, Continuation, Run, weight_parts
 from tasks.text_files import LocalTextSettings
 
 _WIDTH = 110
-_SHARDED_WEIGHTS = 300_000_000  # from there on the weights are split too, and not only the rows
 _EVALUATIONS = 10  # of a run
 _CONTINUED = "configs/continued.py"
+_MOST_SHARDS = 64  # as in configs/link.py
 _SHAPE = ("layers", "width", "heads", "kv_heads", "head_width", "hidden")
 
 
@@ -30,7 +31,7 @@ def train_command(settings: LocalTextSettings, run: Run, dose: Dose, machine: Ma
     if run.size.is_small:
         values |= _of_a_small_model(run, machine)
     else:
-        values["virtual_shards"] = min(64, run.batch_size)
+        values["virtual_shards"] = math.gcd(_MOST_SHARDS, run.batch_size)
     if machine.parts > 1:
         values |= mesh(run, machine.parts)
     return _written([f"--config={run.size.config}", f"--workdir={workdir}", *_files(settings), *_flags(values)])
@@ -53,8 +54,9 @@ def continue_command(settings: LocalTextSettings, further: Continuation, dose: D
 
 
 def mesh(run: Run, devices: int) -> dict[str, object]:
-    sharded = run.size.weights >= _SHARDED_WEIGHTS
-    return {"mesh.data": 1 if sharded else devices, "mesh.fsdp": devices if sharded else 1}
+    """Rows are split over the devices, and the weights with them or not."""
+    split = weight_parts(run.size, devices)
+    return {"mesh.data": devices // split, "mesh.fsdp": split}
 
 
 def _files(settings: LocalTextSettings) -> list[str]:

@@ -18,6 +18,7 @@ FEWEST_TOKENS, MOST_TOKENS = 20, 100
 # nearly as good as new text.
 TARGET_PASSES, ENGLISH_PASSES = 15, 4
 TARGET_RATE, MOST_RATE = 0.1, 0.5
+_SHARDED_WEIGHTS = 300_000_000
 _STEPS = 8000  # that a batch is chosen for
 # As in configs/continued.py, whose settings are customary ones.
 CONTINUED_RATE, CONTINUED_LENGTH, _CONTINUED_STEPS = 0.5, 1024, 1000
@@ -125,9 +126,10 @@ def choose(english: int, targets: Sequence[int], machine: Machine, hours: float)
     for place, size in reversed(list(enumerate(LADDER))):
         model = for_machine(size, machine)
         speed = machine.tokens_per_second(model, size.vocabulary, size.length)
-        rate = _rate(english, targets, ENGLISH_PASSES * english)
+        in_text = _tokens_in(english, targets)
+        rate = _rate(english, targets, in_text)
         fewest = FEWEST_TOKENS * size.weights
-        in_text, in_time = round(ENGLISH_PASSES * english / (1 - rate)), round(speed * hours * 3600)
+        in_time = round(speed * hours * 3600)
         tokens = min(in_text, in_time, MOST_TOKENS * size.weights)
         if place and tokens < fewest:
             limit = "text" if in_text <= in_time else "time"
@@ -210,6 +212,11 @@ def _english(tokens: int, rate: float) -> int:
     return math.ceil((1 - rate) * tokens / ENGLISH_PASSES)
 
 
+def weight_parts(size: Size, devices: int) -> int:
+    """Devices that the weights of a model are split over: all where there are many weights, if it divides, or one."""
+    return devices if size.weights >= _SHARDED_WEIGHTS and size.model.width % devices == 0 else 1
+
+
 def for_machine(size: Size, machine: Machine) -> ModelSettings:
     """Small models compute in float32 on CPUs and in bfloat16 elsewhere; large ones always in bfloat16."""
     if machine.cpu or not size.is_small:
@@ -225,10 +232,22 @@ def _rounded_down(number: int) -> int:
 
 def _rate(english: int, targets: Sequence[int], tokens: int) -> float:
     """A tenth, or the target text's own share where that is more; less where it would be read too often."""
-    natural = sum(targets) / (english + sum(targets))
-    rate = min(max(TARGET_RATE, natural), MOST_RATE)
-    most = TARGET_PASSES * len(targets) * min(targets) / tokens
-    return float(f"{min(rate, most):.2g}")
+    return float(f"{min(_wanted_rate(english, targets), _target_tokens(targets) / tokens):.2g}")
+
+
+def _tokens_in(english: int, targets: Sequence[int]) -> int:
+    """Of the longest run that reads no text too often."""
+    most = ENGLISH_PASSES * english
+    return round(min(most / (1 - _wanted_rate(english, targets)), most + _target_tokens(targets)))
+
+
+def _wanted_rate(english: int, targets: Sequence[int]) -> float:
+    return min(max(TARGET_RATE, sum(targets) / (english + sum(targets))), MOST_RATE)
+
+
+def _target_tokens(targets: Sequence[int]) -> int:
+    """All that the languages may have in a run: equal shares, and the smallest text is not read too often."""
+    return TARGET_PASSES * len(targets) * min(targets)
 
 
 def _batch(size: Size, model: ModelSettings, machine: Machine, tokens: int) -> tuple[int, int, float]:
@@ -240,7 +259,7 @@ def _batch(size: Size, model: ModelSettings, machine: Machine, tokens: int) -> t
     for microbatches in range(1, batch // machine.parts + 1):
         if batch % (microbatches * machine.parts) == 0:
             rows = batch // microbatches // machine.parts
-            needed = memory(model, size.vocabulary, size.length, rows, machine.parts)
+            needed = memory(model, size.vocabulary, size.length, rows, weight_parts(size, machine.parts))
             if needed <= machine.memory:
                 break
     return batch, microbatches, needed
