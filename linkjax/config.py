@@ -274,22 +274,33 @@ def main(run: Callable[..., None], doc: str, options: dict[str, tuple[str, str]]
                 if pathlib.Path(path.partition(":")[0]).is_file():
                     _print_settings(path)
             return
-        loaded = load_config(path)
-        known = [f"config.{key}" for key, _ in flatten(loaded)]
-        for argument in argv[1:]:
-            key = argument.lstrip("-").partition("=")[0]
-            if key.startswith("config.") and key not in known:
-                raise UserError(f"unknown config key '{key}'{_did_you_mean(key, known)}")
-        values = flags.FlagValues()
-        default, _ = options.pop("config")
-        if path.endswith(".json"):
-            check_code(loaded, path, argv)
-            argv = _without_config_argument(argv)
-            config = config_flags.DEFINE_config_dict("config", loaded, flag_values=values, sys_argv=list(argv))
-        else:
-            config = config_flags.DEFINE_config_file("config", default, flag_values=values)
-        chosen = _parse(values, options, argv)
-        run(config.value.lock(), **chosen)
+        del options["config"]
+        config, chosen = parse(argv, options)
+        run(config, **chosen)
+
+
+def parse(argv: Sequence[str], options: dict[str, tuple[str, str]]) -> tuple[ml_collections.ConfigDict, dict[str, str]]:
+    """The config and the options that a command line comes to; see `main`.
+
+    Raises:
+      UserError: it cannot be read.
+    """
+    path = _config_argument(argv)
+    loaded = load_config(path)
+    known = [f"config.{key}" for key, _ in flatten(loaded)]
+    for argument in argv[1:]:
+        key = argument.lstrip("-").partition("=")[0]
+        if key.startswith("config.") and key not in known:
+            raise UserError(f"unknown config key '{key}'{_did_you_mean(key, known)}")
+    values = flags.FlagValues()
+    if path.endswith(".json"):
+        check_code(loaded, path, argv)
+        argv = _without_config_argument(argv)
+        config = config_flags.DEFINE_config_dict("config", loaded, flag_values=values, sys_argv=list(argv))
+    else:
+        config = config_flags.DEFINE_config_file("config", path, flag_values=values, sys_argv=list(argv))
+    chosen = _parse(values, options, argv)
+    return config.value.lock(), chosen
 
 
 def main_without_config(

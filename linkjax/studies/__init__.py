@@ -1,0 +1,1 @@
+"""Arms over seeds: what is compared, the runs behind it, and what can be said of them."""

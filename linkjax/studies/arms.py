@@ -1,0 +1,138 @@
+"""What a study compares: arms, each a set of flags of `linkjax.train`, over seeds.
+
+A study's config (configs/studies/*.py) has
+
+    title, question   what it is about, for the report
+    base              the config file of all runs
+    flags             of all runs
+    arms              name -> flags, against, about (, seeds): see `Arm`
+    seeds             the seeds; seed_flags, what `{seed}` goes into
+    primary           arm, metric, level: the outcome that the study was made for, declared before it runs
+    margin            within which two arms count as equivalent, and `equivalent`, the arms of which that is claimed
+    metrics           what is tested and shown first; a metric ending in '/' is all of its groups
+    curves            name -> axis (what x is) and points (x, arm): final scores against the dose, coverage ...
+    probe             whether each finished run is looked into (`linkjax.probe`)
+"""
+
+import dataclasses
+import re
+from collections.abc import Sequence
+
+import ml_collections
+
+from linkjax.errors import UserError
+
+_NAME = re.compile(r"[a-z0-9_]+")
+_NEEDED = ("title", "question", "base", "flags", "arms", "seeds", "seed_flags", "primary", "margin", "equivalent",
+           "metrics", "curves", "probe")  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class Arm:
+    """One way to train.
+
+    Attributes:
+      name: also of its folders.
+      flags: beside those of all runs.
+      against: the arm that it is compared with, '' where it is one that others are compared with.
+      about: a few words for the report.
+      seeds: how many of the study's seeds, from the first on.
+    """
+
+    name: str
+    flags: tuple[str, ...]
+    against: str
+    about: str
+    seeds: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Primary:
+    """The outcome declared beforehand.
+
+    Attributes:
+      arm: against its baseline.
+      metric: of which higher is better, or bits per byte.
+      level: share of the baseline's gain at which the speed-up is measured.
+    """
+
+    arm: str
+    metric: str
+    level: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """A study's config, checked."""
+
+    title: str
+    question: str
+    base: str
+    flags: tuple[str, ...]
+    seed_flags: str
+    arms: tuple[Arm, ...]
+    seeds: tuple[int, ...]
+    primary: Primary
+    margin: float
+    equivalent: tuple[str, ...]
+    metrics: tuple[str, ...]
+    curves: dict[str, tuple[str, tuple[tuple[float, str], ...]]]
+    probe: bool
+
+    def arm(self, name: str) -> Arm:
+        return next(arm for arm in self.arms if arm.name == name)
+
+    def seeds_of(self, arm: Arm) -> tuple[int, ...]:
+        return self.seeds[: arm.seeds]
+
+    def is_tested(self, metric: str) -> bool:
+        return any(metric == name or (name.endswith("/") and metric.startswith(name)) for name in self.metrics)
+
+
+def read_study(config: ml_collections.ConfigDict) -> Study:
+    """Raises UserError where the config is no study, or names what is not there."""
+    missing = [name for name in _NEEDED if name not in config]
+    if missing:
+        raise UserError(f"this config is not a study ({', '.join(missing)} missing): choose one of configs/studies/.")
+    seeds = tuple(config.seeds)
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise UserError(f"the study's seeds are {seeds}: give one or more, all different.")
+    arms = tuple(_arm(name, about, len(seeds)) for name, about in config.arms.items())
+    names = [arm.name for arm in arms]
+    asked = {
+        "against": [arm.against for arm in arms if arm.against],
+        "primary": [config.primary.arm],
+        "equivalent": list(config.equivalent),
+        "curves": [arm for curve in config.curves.values() for _, arm in curve.points],
+    }
+    for where, found in asked.items():
+        if unknown := [name for name in found if name not in names]:
+            raise UserError(f"the study's {where} names '{unknown[0]}', which is none of its arms: {', '.join(names)}.")
+    by_name = {arm.name: arm for arm in arms}
+    for arm in arms:
+        if arm.against and by_name[arm.against].seeds < arm.seeds:
+            raise UserError(f"arm '{arm.name}' has more seeds than '{arm.against}', which it is compared with.")
+    if not by_name[config.primary.arm].against:
+        raise UserError(f"the study's primary arm '{config.primary.arm}' is not compared with any: set its `against`.")
+    if not 0 < config.primary.level <= 1:
+        raise UserError(f"the study's primary level is {config.primary.level}: it is a share, above 0 and up to 1.")
+    return Study(
+        config.title, config.question, config.base, tuple(config.flags), config.seed_flags, arms, seeds,
+        Primary(config.primary.arm, config.primary.metric, config.primary.level), config.margin,
+        tuple(config.equivalent), tuple(config.metrics),
+        {name: (curve.axis, tuple(map(tuple, curve.points))) for name, curve in config.curves.items()}, config.probe,
+    )  # fmt: skip
+
+
+def _arm(name: str, about: ml_collections.ConfigDict, seeds: int) -> Arm:
+    if not _NAME.fullmatch(name):
+        raise UserError(f"the study's arm '{name}' names a folder: small letters, digits and _ only.")
+    flags = _words(about.get("flags", ()))
+    wanted = about.get("seeds", seeds)
+    if not 1 <= wanted <= seeds:
+        raise UserError(f"arm '{name}' asks for {wanted} seeds: the study has {seeds}.")
+    return Arm(name, flags, about.get("against", ""), about.get("about", ""), wanted)
+
+
+def _words(flags: str | Sequence[str]) -> tuple[str, ...]:
+    return tuple(flags.split()) if isinstance(flags, str) else tuple(flags)

@@ -1,0 +1,80 @@
+"""The figures of a study's report, as SVG for the page and PNG for Markdown."""
+
+import io
+import pathlib
+from collections.abc import Sequence
+
+import matplotlib
+import numpy as np
+
+from linkjax.studies.arms import Arm
+from linkjax.studies.outcomes import Outcomes
+from linkjax.studies.wording import BITS, axis_label
+
+matplotlib.use("Agg")
+from matplotlib import pyplot
+
+# Okabe and Ito's colours, told apart with any kind of sight.
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+
+
+def learning_curves(outcomes: Outcomes, arms: Sequence[Arm], metric: str, path: pathlib.Path) -> str | None:
+    """Mean over seeds with their range; None where no arm has two evaluations. Returns the SVG and writes the PNG."""
+    figure, axes = _figure()
+    scale = 1 if metric.startswith(BITS) else 100
+    drawn = False
+    for arm, colour in zip(arms, _COLOURS, strict=False):
+        if (curves := outcomes.curves(arm, metric)) is None:
+            continue
+        at_E, scores_SxE = curves.at_SxE.mean(0), scale * np.abs(curves.scores_SxE)
+        axes.plot(at_E, scores_SxE.mean(0), label=arm.name, color=colour)
+        axes.fill_between(at_E, scores_SxE.min(0), scores_SxE.max(0), color=colour, alpha=0.2, linewidth=0)
+        drawn = True
+    _chance(outcomes, metric, axes)
+    axes.set_xlabel("steps")
+    return _finished(figure, axes, metric, path) if drawn else None
+
+
+def score_curve(
+    outcomes: Outcomes, axis: str, points: Sequence[tuple[float, str]], metric: str, path: pathlib.Path
+) -> str:
+    """Final scores of arms against what differs between them, each beside the arm it is compared with."""
+    figure, axes = _figure()
+    scale = 1 if metric.startswith(BITS) else 100
+    own = [(x, outcomes.study.arm(name)) for x, name in points]
+    others = [(x, outcomes.study.arm(arm.against)) for x, arm in own if arm.against]
+    groups = [("the arm", own, _COLOURS[0]), ("what it is compared with", others, _COLOURS[1])]
+    for label, arms, colour in groups:
+        if not arms:
+            continue
+        scores = [outcomes.score(arm, metric) for _, arm in arms]
+        x, means = [x for x, _ in arms], [scale * score["mean"] for score in scores]
+        axes.plot(x, means, marker="o", markersize=4, color=colour, label=label)
+        ends = [[scale * end for end in score["interval"] or [score["mean"]] * 2] for score in scores]
+        axes.vlines(x, *np.array(ends).T, color=colour, alpha=0.5)
+    _chance(outcomes, metric, axes)
+    axes.set_xlabel(axis)
+    return _finished(figure, axes, metric, path)
+
+
+def _figure():
+    return pyplot.subplots(figsize=(7, 3.6), layout="constrained")
+
+
+def _chance(outcomes: Outcomes, metric: str, axes) -> None:
+    if (chance := outcomes.chance_of(metric)) is not None:
+        axes.axhline(100 * chance, color="grey", linestyle=":", label="guessing")
+
+
+def _finished(figure, axes, metric: str, path: pathlib.Path) -> str:
+    axes.set_ylabel(axis_label(metric))
+    if not metric.startswith(BITS):
+        axes.set_ylim(0, 102)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize="small")
+    figure.savefig(path, dpi=150, metadata={"Software": None})
+    text = io.StringIO()
+    with matplotlib.rc_context({"svg.hashsalt": path.name, "svg.fonttype": "none"}):
+        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
+    pyplot.close(figure)
+    return text.getvalue()[text.getvalue().index("<svg") :]

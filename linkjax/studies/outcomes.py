@@ -1,0 +1,263 @@
+"""What a study's runs came to: scores, differences and speed-ups of its arms.
+
+S seeds, E evaluations.
+"""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from linkjax.config import section
+from linkjax.data.jsonl import read_jsonl
+from linkjax.data.prepared import Prepared
+from linkjax.evaluation.language import ENGLISH
+from linkjax.files import read_json
+from linkjax.model.decoder import ModelSettings
+from linkjax.model.flops import training_flops
+from linkjax.studies import inference
+from linkjax.studies.arms import Arm, Study
+from linkjax.studies.curves import Curves, SpeedUp, score_at, speed_up
+from linkjax.studies.runs import PROBE, Run
+from linkjax.studies.wording import BITS
+from linkjax.training.metrics import read_metrics
+from linkjax.workdir import SUMMARY
+
+LEVELS = (0.5, 0.75, 0.9, 1.0)
+WAYS = ("step", "english_bytes", "flops", "seconds")  # what a speed-up is measured in
+_MOST_BYTES = 1 << 28
+_TIMES = ("tokens_per_second", "waiting_share", "compile_seconds", "mfu", "peak_memory_gib", "passes_per_second")
+
+
+class Finished(NamedTuple):
+    """A run's files, read.
+
+    Attributes:
+      evaluations: a record for each, with where it was on the way (`WAYS`).
+      items: metric/group -> cluster -> (right ones, number), of ranked items at the end.
+    """
+
+    run: Run
+    evaluations: list[dict[str, float]]
+    scores: dict[str, float]
+    items: dict[str, dict[str, tuple[float, float]]]
+    chance: dict[str, float]
+
+
+def read_run(run: Run) -> Finished:
+    """Of a run that is finished."""
+    summary = read_json(run.workdir / SUMMARY, _MOST_BYTES)
+    scores = {name: value for name, value in summary.items() if isinstance(value, int | float) and name not in _TIMES}
+    if (run.workdir / PROBE).exists():
+        scores |= _probed(read_json(run.workdir / PROBE, _MOST_BYTES))
+    items: dict[str, dict[str, tuple[float, float]]] = {}
+    metrics = _metrics_by_group(summary)
+    if (run.workdir / "items.jsonl").exists():
+        for item in read_jsonl(run.workdir / "items.jsonl"):
+            for metric in metrics.get(item["group"], ()):
+                clusters = items.setdefault(metric, {})
+                right, count = clusters.get(f"{item['task']} {item['cluster']}", (0.0, 0.0))
+                clusters[f"{item['task']} {item['cluster']}"] = right + item["correct"], count + 1
+    return Finished(run, _evaluations(run), scores, items, summary.get("chance", {}))
+
+
+def _metrics_by_group(summary: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Group of items -> metrics that are their accuracy."""
+    found: dict[str, list[str]] = {}
+    for name in summary:
+        metric, _, group = name.partition("/")
+        if f"{metric}_open/{group}" in summary:
+            found.setdefault(group, []).append(name)
+    return found
+
+
+def _evaluations(run: Run) -> list[dict[str, float]]:
+    """Steps with their scores. Seconds are those of steps, of the way so far."""
+    prepared = Prepared(run.data)
+    model, length = section(run.config.model, ModelSettings), run.config.sequence_length
+    places = run.config.batch_size * length
+    flops = training_flops(model, len(prepared.tokenizer), length).total * places
+    english = [f"source_bytes/{one['name']}" for one in prepared.components if one["language"] == ENGLISH]
+    found, seconds = [], 0.0
+    for record in read_metrics(run.workdir):
+        tokens = places * (1 - record.get("padding_share", 0.0))
+        seconds += tokens / record["tokens_per_second"] if record.get("tokens_per_second") else 0.0
+        if not any(name.startswith("tokens/") for name in record):
+            continue
+        way = {
+            "step": record["step"],
+            "english_bytes": sum(record[name] for name in english),
+            "flops": record["step"] * flops,
+            "seconds": seconds,
+        }
+        found.append({**{name: value for name, value in record.items() if name not in _TIMES}, **way})
+    return found
+
+
+def _probed(found: Mapping[str, Any]) -> dict[str, float]:
+    scores = {}
+    for language, parts in found["word_translation"].items():
+        for part, layers in parts.items():
+            name = f"translation/{language}_{part.replace(' ', '_')}"
+            scores[name] = max(layer["precision"] for layer in layers.values())
+    for language, of in found["confusion"].items():
+        scores[f"foreign_words/{language}"] = of["foreign_words"]
+        scores[f"foreign_probability/{language}"] = of["foreign_probability"]
+    return scores
+
+
+class Outcomes:
+    """All that is said of a study, from its finished runs alone."""
+
+    def __init__(self, study: Study, finished: Sequence[Finished]):
+        self.study = study
+        self._of = {
+            arm.name: [one for seed in study.seeds_of(arm) for one in finished
+                       if one.run.arm.name == arm.name and one.run.seed == seed]
+            for arm in study.arms
+        }  # fmt: skip
+        self.chance = {metric: rate for one in finished for metric, rate in one.chance.items()}
+
+    def metrics(self) -> list[str]:
+        """Those of every run, tested ones first."""
+        every = [name for name in self._of[self.study.arms[0].name][0].scores
+                 if all(name in one.scores for runs in self._of.values() for one in runs)]  # fmt: skip
+        return sorted(every, key=lambda name: not self.study.is_tested(name))
+
+    def tested(self) -> list[str]:
+        return [name for name in self.metrics() if self.study.is_tested(name)]
+
+    def chance_of(self, metric: str) -> float | None:
+        return self.chance.get(metric.partition("/")[0])
+
+    def values(self, arm: Arm, metric: str) -> list[float]:
+        return [one.scores[metric] for one in self._of[arm.name]]
+
+    def curves(self, arm: Arm, metric: str, way: str = "step", seeds: int | None = None) -> Curves | None:
+        """Of an arm's first seeds; None where there are fewer than two evaluations of the metric."""
+        runs = [[record for record in one.evaluations if record.get(metric) is not None] for one in self._of[arm.name]][
+            :seeds
+        ]
+        count = min(map(len, runs))
+        if count < 2:
+            return None
+        sign = -1.0 if metric.startswith(BITS) else 1.0
+        at, scores = (
+            np.array([[record[name] for record in records[:count]] for records in runs], float)
+            for name in (way, metric)
+        )
+        return Curves(at, sign * scores)
+
+    def score(self, arm: Arm, metric: str) -> dict[str, Any]:
+        """mean, interval, by_seed; of ranked items chance, and whether they say anything."""
+        runs, values = self._of[arm.name], self.values(arm, metric)
+        items = [one.items.get(metric) for one in runs]
+        ranked = all(items)
+        interval = inference.interval_of_items(items) if ranked else inference.interval_of(values)
+        found = {"mean": float(np.mean(values)), "interval": interval, "by_seed": values}
+        chance = self.chance_of(metric)
+        if ranked and chance is not None:
+            found |= {"chance": chance, "at_chance": interval[0] <= chance <= interval[1]}
+        return found
+
+    def at_chance(self, metric: str) -> bool:
+        """Whether no arm says anything in a metric: it stays out of tests."""
+        scores = [self.score(arm, metric) for arm in self.study.arms]
+        return all(score.get("at_chance", False) for score in scores)
+
+    def speed_ups(self, arm: Arm) -> dict[str, dict[float, SpeedUp]]:
+        """way -> level -> how much sooner than its baseline, in the primary metric."""
+        metric, baseline = self.study.primary.metric, self.study.arm(arm.against)
+        start = self.chance_of(metric)
+        found: dict[str, dict[float, SpeedUp]] = {}
+        if self.score(baseline, metric).get("at_chance"):  # it has learned nothing to be sooner at
+            return found
+        for way in WAYS:
+            slow = self.curves(baseline, metric, way, seeds=len(self._of[arm.name]))
+            fast = self.curves(arm, metric, way)
+            if slow and fast and slow.at_SxE[:, -1].all() and fast.at_SxE[:, -1].all():
+                levels = sorted({*LEVELS, self.study.primary.level})
+                found[way] = {level: speed_up(slow, fast, level, start) for level in levels}
+        return found
+
+    def comparison(self, arm: Arm, metric: str) -> dict[str, Any]:
+        """Against its baseline on the same seeds; see `inference.compare`, p not corrected."""
+        ours = self.values(arm, metric)
+        baseline = self.study.arm(arm.against)
+        theirs = self.values(baseline, metric)[: len(ours)]
+        found = inference.compare(ours, theirs, self.study.margin)
+        items = [[one.items.get(metric) for one in self._of[name][: len(ours)]] for name in (arm.name, arm.against)]
+        if all(map(all, items)) and all(a.keys() == b.keys() for a, b in zip(*items, strict=True)):
+            found["interval"] = inference.difference_of_items(*items)
+        return found | {"at_equal_english": self._at_equal_english(arm, baseline, metric)}
+
+    def _at_equal_english(self, arm: Arm, baseline: Arm, metric: str) -> float | None:
+        """The difference where both have read as much English as the one that has read less of it at its end."""
+        curves = [self.curves(one, metric, "english_bytes", len(self._of[arm.name])) for one in (arm, baseline)]
+        if not all(curves):
+            return None
+        at = min(float(curve.at_SxE.mean(0)[-1]) for curve in curves)
+        ours, theirs = (score_at(curve, at) for curve in curves)
+        sign = -1.0 if metric.startswith(BITS) else 1.0
+        return None if ours is None or theirs is None else sign * (ours - theirs)
+
+    def comparisons(self) -> list[dict[str, Any]]:
+        """Every arm that has a baseline, in every tested metric that says something; p corrected over its arms."""
+        found = []
+        for metric in self.tested():
+            if self.at_chance(metric):
+                continue
+            of_metric = [
+                {"arm": arm.name, "against": arm.against, "metric": metric, **self.comparison(arm, metric)}
+                for arm in self.study.arms
+                if arm.against
+            ]
+            tested = [entry for entry in of_metric if entry["p"] is not None]
+            for entry, p in zip(tested, inference.holm([entry["p"] for entry in tested]), strict=True):
+                entry["p_corrected"] = p
+            found += of_metric
+        return found
+
+    def summary(self) -> dict[str, dict[str, Any]]:
+        """summary.json: by arm, each metric's mean and interval, the speed-up and the dose."""
+        found = {}
+        for arm in self.study.arms:
+            entry: dict[str, Any] = {metric: self.score(arm, metric) for metric in self.metrics()}
+            entry["seeds"] = list(self.study.seeds_of(arm))
+            entry["swapped_share"] = self.mean(arm, "link/swapped_share")
+            entry["speedup"] = entry["speedup_interval"] = None
+            if arm.against:
+                ups = self.speed_ups(arm)
+                if "step" in ups:
+                    primary = ups["step"][self.study.primary.level]
+                    entry["speedup"], entry["speedup_interval"] = primary.ratio, primary.interval
+                entry["speedups"] = {way: [of._asdict() for of in levels.values()] for way, levels in ups.items()}
+            found[arm.name] = entry
+        return found
+
+    def cost(self, arm: Arm) -> dict[str, float]:
+        """tokens and seconds of training, means over seeds."""
+        last = [one.evaluations[-1] for one in self._of[arm.name]]
+        tokens = [sum(value for name, value in record.items() if name.startswith("tokens/")) for record in last]
+        return {"tokens": float(np.mean(tokens)), "seconds": float(np.mean([record["seconds"] for record in last]))}
+
+    def mean(self, arm: Arm, name: str) -> float | None:
+        values = [one.scores.get(name) for one in self._of[arm.name]]
+        return None if None in values else float(np.mean(values))
+
+    def table(self) -> str:
+        """runs.csv: a row for each arm, seed and evaluation."""
+        records = [
+            {"arm": arm.name, "seed": one.run.seed, **record}
+            for arm in self.study.arms
+            for one in self._of[arm.name]
+            for record in one.evaluations
+        ]
+        names = list(dict.fromkeys(name for record in records for name in record))
+        text = io.StringIO()
+        writer = csv.DictWriter(text, names)
+        writer.writeheader()
+        writer.writerows(records)
+        return text.getvalue()

@@ -1,0 +1,214 @@
+"""The report of a study: what was compared, what came out, and how sure that is."""
+
+import pathlib
+from collections.abc import Iterator
+from typing import Any
+
+from linkjax.studies import wording
+from linkjax.studies.arms import Arm
+from linkjax.studies.figures import learning_curves, score_curve
+from linkjax.studies.outcomes import WAYS, Outcomes
+from linkjax.studies.page import Answer, Block, Code, Figure, Heading, Paragraph, Table, as_html, as_markdown
+from linkjax.training.run_files import write_whole
+
+_SIGNIFICANT = 0.05
+_WAYS = {"step": "steps", "english_bytes": "bytes of English", "flops": "FLOPs", "seconds": "seconds"}
+_HOW = (
+    "Brackets are 95 % intervals: of ranked items by drawing seeds, and clusters of items within each (hierarchical"
+    " bootstrap), of other scores by Student's t over seeds. Differences are paired by seed; p is of the paired t-test,"
+    " corrected for all arms of a metric (Holm). A speed-up is what the baseline needs for a score over what the arm"
+    " needs for it, on the mean curve over seeds without its noise (isotonic regression), its interval by drawing"
+    " seeds; an arm that never gets there is below the ratio shown, and counts as 0 in the interval."
+)
+
+
+def conclusions(outcomes: Outcomes) -> str:
+    """The sentences that the report begins with."""
+    return "\n".join(_conclusions(outcomes))
+
+
+def write(outcomes: Outcomes, out: pathlib.Path) -> None:
+    """report.html, and report.md with figures/."""
+    (out / "figures").mkdir(exist_ok=True)
+    blocks = list(_blocks(outcomes, out / "figures"))
+    write_whole(out / "report.html", as_html(outcomes.study.title, blocks))
+    write_whole(out / "report.md", as_markdown(outcomes.study.title, blocks))
+
+
+def _conclusions(outcomes: Outcomes) -> list[str]:
+    study = outcomes.study
+    arm, metric = study.arm(study.primary.arm), study.primary.metric
+    compared = {(entry["arm"], entry["metric"]): entry for entry in outcomes.comparisons()}
+    said = [_primary(outcomes, arm, metric, compared.get((arm.name, metric)))]
+    said += _speed(outcomes, arm)
+    said += [
+        _equivalence(study.arm(name), metric, compared[name, metric], study.margin)
+        for name in study.equivalent
+        if (name, metric) in compared
+    ]
+    silent = [name for name in outcomes.tested() if outcomes.at_chance(name)]
+    if silent:
+        said.append(f"At chance in every arm, no information: {', '.join(silent)}.")
+    for other in outcomes.metrics():
+        if other == f"{wording.BITS}en":
+            found = outcomes.comparison(arm, other)
+            shown = wording.difference(other, found["difference"], found["interval"])
+            said.append(f"The price in English: {shown} on held-out English (more is worse).")
+    return said
+
+
+def _primary(outcomes: Outcomes, arm: Arm, metric: str, found: dict[str, Any] | None) -> str:
+    baseline = outcomes.study.arm(arm.against)
+    ours, theirs = (wording.score(metric, outcomes.score(one, metric)) for one in (arm, baseline))
+    scores = f"{arm.name} is at {ours} in {metric}, {baseline.name} at {theirs}, over {arm.seeds} seeds"
+    if found is None:
+        return f"{scores}: both at chance, which says nothing."
+    shown = wording.difference(metric, found["difference"], found["interval"])
+    if found["p"] is None:
+        return f"{scores}: {shown}. One seed says nothing of how sure that is."
+    p = wording.p_value(found["p_corrected"])
+    if found["p_corrected"] < _SIGNIFICANT:
+        return f"{scores}: {shown}, p {'' if p.startswith('<') else '= '}{p}."
+    least = wording.difference(metric, found["detectable"], None).lstrip("+")
+    return f"{scores}: {shown} is not significant (p = {p}); a difference of {least} would probably have been found."
+
+
+def _speed(outcomes: Outcomes, arm: Arm) -> list[str]:
+    ups = outcomes.speed_ups(arm).get("step")
+    level, against = outcomes.study.primary.level, arm.against
+    found = ups[level] if ups else None
+    if found is None or found.ratio is None:
+        return [f"{against} learns nothing here, so there is no speed-up to measure."]
+    where = f"{level:.0%} of the way that {against} goes"
+    if found.below is not None:
+        return [f"{arm.name} never gets to {where}: its speed-up is below {found.below:.2f}."]
+    return [
+        f"{arm.name} is at {where} after {found.arm:,.0f} steps, {against} after {found.baseline:,.0f}:"
+        f" {wording.times(found.ratio, None, found.interval)} sooner."
+    ]
+
+
+def _equivalence(arm: Arm, metric: str, found: dict[str, Any], margin: float) -> str:
+    within = wording.difference(metric, margin, None).lstrip("+")
+    shown = wording.difference(metric, found["difference"], found["interval"])
+    p = found["p_equivalent"]
+    if p is None:
+        return f"Whether {arm.name} is equivalent to {arm.against} cannot be said from one seed ({shown})."
+    verdict = "is equivalent to" if p < _SIGNIFICANT else "is not shown to be equivalent to"
+    return f"{arm.name} {verdict} {arm.against} within {within}: {shown}, p = {wording.p_value(p)}."
+
+
+def _blocks(outcomes: Outcomes, figures: pathlib.Path) -> Iterator[Block]:
+    study = outcomes.study
+    primary, metric = study.arm(study.primary.arm), study.primary.metric
+    yield Paragraph(study.question)
+    yield Answer(_conclusions(outcomes))
+    main = [study.arm(primary.against), primary, *(study.arm(name) for name in study.equivalent)]
+    if svg := learning_curves(outcomes, main, metric, figures / "learning.png"):
+        yield Figure("figures/learning.png", svg, f"{metric} while training: mean over seeds, and the seeds' range.")
+    yield _main_table(outcomes)
+    yield Heading("What was compared")
+    yield Table(
+        ["arm", "against", "seeds", "what it is", "flags"],
+        [[arm.name, arm.against, str(arm.seeds), arm.about, " ".join(arm.flags)] for arm in study.arms],
+        f"All: --config={study.base} {' '.join(study.flags)}. Declared before the runs: outcome {metric} of"
+        f" {primary.name} against {primary.against}, speed-up at {study.primary.level:.0%} of its gain, equivalence"
+        f" within {wording.difference(metric, study.margin, None).lstrip('+')}.",
+    )
+    yield Heading("Scores")
+    yield from _score_tables(outcomes)
+    yield Heading("How much sooner")
+    yield from _speed_tables(outcomes)
+    for number, (name, (axis, points)) in enumerate(study.curves.items()):
+        if not number:
+            yield Heading("What it depends on")
+        file = f"{name}.png"
+        svg = score_curve(outcomes, axis, points, metric, figures / file)
+        yield Figure(f"figures/{file}", svg, f"{metric} at the end against {axis}, with 95 % intervals.")
+    yield Heading("What it costs")
+    yield _cost_table(outcomes)
+    yield Heading("How to read this")
+    yield Paragraph(_HOW)
+    yield Code(f"python -m linkjax.study --config=CONFIG --out={figures.parent.name}")
+
+
+def _main_table(outcomes: Outcomes) -> Table:
+    """The primary metric of all arms."""
+    study, metric = outcomes.study, outcomes.study.primary.metric
+    compared = {entry["arm"]: entry for entry in outcomes.comparisons() if entry["metric"] == metric}
+    rows = []
+    for arm in study.arms:
+        cells = [arm.name, wording.score(metric, outcomes.score(arm, metric))]
+        if arm.name in compared:
+            found = compared[arm.name]
+            ups = outcomes.speed_ups(arm).get("step", {}).get(study.primary.level)
+            cells += [
+                wording.difference(metric, found["difference"], found["interval"]),
+                wording.p_value(found.get("p_corrected")),
+                wording.times(ups.ratio, ups.below, ups.interval) if ups else "–",
+            ]
+        rows.append(cells + [""] * (5 - len(cells)))
+    return Table(["arm", metric, "difference", "p", "sooner"], rows)
+
+
+def _score_tables(outcomes: Outcomes) -> Iterator[Block]:
+    tested = outcomes.tested()
+    for metric in tested:
+        if outcomes.at_chance(metric):
+            scores = ", ".join(
+                f"{arm.name} {wording.score(metric, outcomes.score(arm, metric))}" for arm in outcomes.study.arms
+            )
+            chance = wording.value(metric, outcomes.chance_of(metric))
+            yield Paragraph(f"{metric}: at chance ({chance}) in every arm, no information ({scores}).")
+    compared = outcomes.comparisons()
+    for metric in dict.fromkeys(entry["metric"] for entry in compared):
+        by_arm = {entry["arm"]: entry for entry in compared if entry["metric"] == metric}
+        rows = []
+        for arm in outcomes.study.arms:
+            score = outcomes.score(arm, metric)
+            note = " at chance" if score.get("at_chance") else ""
+            cells = [arm.name, wording.score(metric, score) + note]
+            if found := by_arm.get(arm.name):
+                bytes_ = found["at_equal_english"]
+                p = found["p_equivalent"]
+                cells += [
+                    wording.difference(metric, found["difference"], found["interval"]),
+                    wording.p_value(found.get("p_corrected")),
+                    wording.p_value(p),
+                    "–" if bytes_ is None else wording.difference(metric, bytes_, None),
+                ]
+            rows.append(cells + [""] * (6 - len(cells)))
+        yield Table(["arm", metric, "difference", "p", "p of equivalence", "at equal bytes of English"], rows)
+
+
+def _speed_tables(outcomes: Outcomes) -> Iterator[Block]:
+    for arm in outcomes.study.arms:
+        ups = outcomes.speed_ups(arm) if arm.against else {}
+        rows = []
+        for level in next(iter(ups.values()), {}):
+            cells = [wording.times(of.ratio, of.below, of.interval) for of in (ups[way][level] for way in ups)]
+            rows.append([f"{level:.0%}", *cells])
+        if rows and any(set(row[1:]) != {"–"} for row in rows):
+            yield Table([f"{arm.name}: share of {arm.against}'s gain", *(f"in {_WAYS[way]}" for way in ups)], rows)
+    yield Paragraph(
+        "Rows without a ratio are left out: where the baseline learns nothing there is nothing to be sooner at."
+        f" Ways: {', '.join(_WAYS[way] for way in WAYS)}."
+    )
+
+
+def _cost_table(outcomes: Outcomes) -> Table:
+    rows, shown = [], [name for name in outcomes.metrics() if name.startswith((wording.BITS, "foreign_", "passes/"))]
+    for arm in outcomes.study.arms:
+        cost = outcomes.cost(arm)
+        swapped = outcomes.mean(arm, "link/swapped_share")
+        cells = [arm.name, wording.value("", swapped), f"{cost['tokens']:,.0f}", f"{cost['seconds']:,.0f}"]
+        for metric in shown:
+            mean = outcomes.mean(arm, metric)
+            cells.append(f"{mean:.1f}" if metric.startswith("passes/") else wording.value(metric, mean))
+        rows.append(cells)
+    return Table(
+        ["arm", "English words swapped", "tokens", "seconds", *shown],
+        rows,
+        "Means over seeds. foreign_words: of the words written after beginnings in a language, those of another;"
+        " foreign_probability: given to another language's pieces while reading.",
+    )

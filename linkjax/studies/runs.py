@@ -1,0 +1,198 @@
+"""The runs of a study: which are to be made, and making those that are missing, several at a time.
+
+OUT/data/HASH          prepared folders, one for all runs of the same data
+OUT/runs/ARM/SEED      a run's folder; what is finished is not run again, what was begun goes on
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+
+import ml_collections
+from tqdm import tqdm
+
+from linkjax import config as configs
+from linkjax.errors import Interrupted, UserError
+from linkjax.studies.arms import Arm, Study
+from linkjax.training.interruptions import BY_CTRL_C, PREEMPTED
+from linkjax.workdir import SUMMARY, prepare
+
+PROBE = "probe.json"
+_LOOK_SECONDS = 0.2
+_LEAVE_SECONDS = 120  # that runs have to save themselves when the study is stopped
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One arm with one seed.
+
+    Attributes:
+      flags: of `linkjax.train`, without its folders.
+      config: what they come to.
+      data: the prepared folder.
+    """
+
+    arm: Arm
+    seed: int
+    flags: tuple[str, ...]
+    config: ml_collections.ConfigDict
+    data: pathlib.Path
+    workdir: pathlib.Path
+
+    @property
+    def name(self) -> str:
+        return f"{self.arm.name}, seed {self.seed}"
+
+    def commands(self, probe: bool) -> list[list[str]]:
+        """What is left to do, in order."""
+        commands = []
+        if not (self.workdir / SUMMARY).exists():
+            folders = [f"--workdir={self.workdir}", f"--config.data={self.data}"]
+            commands.append([sys.executable, "-m", "linkjax.train", *self.flags, *folders])
+        if probe and not (self.workdir / PROBE).exists():
+            asked = [f"--checkpoint={self.workdir}", f"--out={self.workdir / PROBE}"]
+            commands.append([sys.executable, "-m", "linkjax.probe", *asked])
+        return commands
+
+
+def list_runs(study: Study, out: pathlib.Path) -> list[Run]:
+    """All runs, seed by seed. An arm on other data than the one it is compared with takes that one's tokenizer.
+
+    Raises:
+      UserError: the flags of an arm are wrong.
+    """
+    runs = {}
+    baselines_first = sorted(study.arms, key=lambda arm: arm.against != "")
+    for seed in study.seeds:
+        for arm in baselines_first:
+            if seed in study.seeds_of(arm):
+                runs[arm.name, seed] = _run(study, arm, seed, out, runs)
+    return list(runs.values())
+
+
+def _run(study: Study, arm: Arm, seed: int, out: pathlib.Path, before: dict[tuple[str, int], Run]) -> Run:
+    flags = (f"--config={study.base}", *study.flags, *study.seed_flags.format(seed=seed).split(), *arm.flags)
+    try:
+        config, _ = configs.parse(["linkjax.train", *flags], {})
+        data = _data_folder(config, out)
+        if arm.against and (baseline := before[arm.against, seed]).data != data:
+            flags = (*flags, f"--config.tokenizer.path={baseline.data / 'tokenizer.model'}")
+            config, _ = configs.parse(["linkjax.train", *flags], {})
+            data = _data_folder(config, out)
+        configs.run_settings(config)
+    except UserError as error:
+        raise UserError(f"the study's arm '{arm.name}': {error}") from error
+    return Run(arm, seed, flags, config, data, out / "runs" / arm.name / str(seed))
+
+
+def _data_folder(config: ml_collections.ConfigDict, out: pathlib.Path) -> pathlib.Path:
+    decisive = json.dumps(configs.decisive_for_data(config), sort_keys=True)
+    return out / "data" / hashlib.sha256(decisive.encode()).hexdigest()[:12]
+
+
+def carry_out(runs: Sequence[Run], probe: bool, processes: int) -> None:
+    """Makes what is missing, `processes` runs at a time. A line for each, or a bar in a terminal.
+
+    Raises:
+      UserError: a run failed; what it said is in `log.txt` of its folder.
+      Interrupted: by a signal. Runs save themselves and go on the next time.
+    """
+    missing = [run for run in runs if run.commands(probe)]
+    terminal = sys.stderr.isatty()
+    bar = tqdm(total=len(runs), initial=len(runs) - len(missing), unit="run", dynamic_ncols=True, disable=not terminal)
+    with _stoppable(), bar:
+        # All arms' tokenizers before those that take them; nothing waits for another run's data then.
+        for run in {run.data: run for run in missing}.values():
+            if not run.data.exists():
+                prepare(run.config, run.data)
+        slots: list[_Work | None] = [None] * processes
+        waiting = list(missing)
+        try:
+            while waiting or any(slots):
+                for slot, work in enumerate(slots):
+                    if work and work.is_done():
+                        bar.update()
+                        slots[slot] = None
+                    if not slots[slot] and waiting:
+                        run = waiting.pop(0)
+                        bar.set_postfix_str(run.name)
+                        if not terminal:
+                            print(f"{run.name}, {len(waiting)} after it", file=sys.stderr)
+                        slots[slot] = _Work(run, probe, slot)
+                time.sleep(_LOOK_SECONDS)
+        finally:
+            _stop([work for work in slots if work])
+
+
+class _Work:
+    """What a run has left to do, in a process of its own, one command after the other."""
+
+    def __init__(self, run: Run, probe: bool, slot: int):
+        self._run, self._commands, self._slot = run, run.commands(probe), slot
+        self._begin()
+
+    def is_done(self) -> bool:
+        """Raises UserError where the command failed."""
+        code = self.process.poll()
+        if code is None:
+            return False
+        if code:
+            said = (self._run.workdir / "log.txt").read_text(errors="replace").strip().splitlines()
+            raise UserError(
+                f"{self._run.name} ended with code {code}: {said[-1] if said else 'it said nothing'}"
+                f" (all of it in {self._run.workdir / 'log.txt'}). Mend that and start the study again."
+            )
+        if not self._commands:
+            return True
+        self._begin()
+        return False
+
+    def _begin(self) -> None:
+        self._run.workdir.mkdir(parents=True, exist_ok=True)
+        with (self._run.workdir / "log.txt").open("a") as log:
+            self.process = subprocess.Popen(
+                self._commands.pop(0), stdout=log, stderr=log, env=_environment(self._slot), start_new_session=True
+            )
+
+
+def _environment(slot: int) -> dict[str, str]:
+    """Several runs at a time share the GPUs out among them."""
+    visible = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
+    return dict(os.environ) | ({"CUDA_VISIBLE_DEVICES": visible[slot % len(visible)]} if visible else {})
+
+
+def _stop(works: Sequence[_Work]) -> None:
+    for work in works:
+        with contextlib.suppress(ProcessLookupError):
+            work.process.send_signal(signal.SIGTERM)
+    for work in works:
+        try:
+            work.process.wait(_LEAVE_SECONDS)
+        except subprocess.TimeoutExpired:
+            work.process.kill()
+            work.process.wait()
+
+
+@contextlib.contextmanager
+def _stoppable() -> Iterator[None]:
+    """SIGTERM and Ctrl-C raise `Interrupted`, once."""
+
+    def leave(number, _):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        code = BY_CTRL_C if number == signal.SIGINT else PREEMPTED
+        raise Interrupted("stopped: the same command goes on from here.", code)
+
+    before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
