@@ -39,9 +39,15 @@ def register(settings: LocalTextSettings, link: LinkSettings = LinkSettings()) -
             lexicons=lexicons if language == "en" else None,
             link=link,
         )
-    rate = settings.target_rate / len(settings.languages)
-    rates = {f"local_text_{language}": rate for language in settings.languages}
-    tasks.add_mixture(MIXTURE, {"local_text_english": 1 - settings.target_rate, **rates})
+    count = len(settings.languages)
+    rates = {"local_text_english": 1 - settings.target_rate - settings.word_list_rate}
+    rates |= {f"local_text_{language}": settings.target_rate / count for language in settings.languages}
+    if settings.word_list_rate:
+        for language, lexicon in lexicons.items():
+            name = f"local_text_word_list_{language}"
+            tasks.add_word_list_task(name, lexicon, language=language)
+            rates[name] = settings.word_list_rate / count
+    tasks.add_mixture(MIXTURE, rates)
     return MIXTURE
 
 

@@ -35,6 +35,7 @@ class LocalTextSettings:
     english_heldout: str = setting("", "English files for bits per byte, in place of a share")
     target_heldout: str = setting("", "target-language files for bits per byte, in place of a share")
     tfds_data_dir: str = setting("", "folder of TFDS data sets, for 'tfds:' names; empty = ~/tensorflow_datasets")
+    word_list_rate: float = setting(0.0, "share of the training tokens that is the word list as text: a control")
     lexicon: str = setting("", "bilingual word list of any format of docs/lexicons.md, e.g. 'en-{language}.tsv'")
 
     def __post_init__(self):
@@ -54,6 +55,11 @@ class LocalTextSettings:
             )
         if not 0 < self.target_rate < 1:
             raise UserError(f"target_rate is {self.target_rate}: it is a share, choose between 0 and 1.")
+        if not 0 <= self.word_list_rate < 1 - self.target_rate:
+            raise UserError(
+                f"word_list_rate is {self.word_list_rate}: it is a share, choose from 0 to what target_rate"
+                f" ({self.target_rate}) leaves to English."
+            )
         if not 0 <= self.heldout_share < 1:
             raise UserError(f"heldout_share is {self.heldout_share}: it is a share, choose from 0 to below 1.")
         if "en" in self.languages:

@@ -37,7 +37,13 @@ def register(world: WorldSettings = WorldSettings(), link: LinkSettings = LinkSe
         metric="fact_accuracy",
         chance=1 / VALUES_PER_RELATION,
     )
-    tasks.add_mixture(MIXTURE, {"toy_world_english": 1 - TARGET_RATE, "toy_world_target": TARGET_RATE})
+    rates = {"toy_world_english": 1 - TARGET_RATE - world.word_list_rate, "toy_world_target": TARGET_RATE}
+    if world.word_list_rate:
+        tasks.add_word_list_task(
+            "toy_world_word_list", functools.cache(lambda: _write_lexicon(said)), language=LANGUAGE
+        )
+        rates["toy_world_word_list"] = world.word_list_rate
+    tasks.add_mixture(MIXTURE, rates)
     return MIXTURE
 
 

@@ -183,7 +183,11 @@ class WorldSettings:
     subjects: int = setting(80, "people in the world; a multiple of 8, 24 to 112")
     shared_names: float = setting(0.0, "share of the people whose name is the same in both languages")
 
+    word_list_rate: float = setting(0.0, "share of the training tokens that is the word list as text: a control")
+
     def __post_init__(self):
+        if not 0 <= self.word_list_rate <= 0.5:
+            raise UserError(f"world.word_list_rate is {self.word_list_rate}: it is a share, choose from 0 to 0.5.")
         if self.subjects % VALUES_PER_RELATION or not 24 <= self.subjects <= len(_SUBJECTS):
             raise UserError(f"world.subjects is {self.subjects}: choose a multiple of 8 from 24 to 112.")
         if not 0 <= self.shared_names <= 1:

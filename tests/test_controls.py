@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from linkjax.errors import UserError
 from linkjax.lexicon import Lexicon, WordStatistics
-from linkjax.lexicon.controls import holdout, inserted_distance, inserted_shares, scramble, thin
+from linkjax.lexicon.controls import holdout, inserted_distance, inserted_shares, random_targets, scramble, thin
 
 
 def make(count):
@@ -112,6 +112,20 @@ def test_a_scrambled_source_has_its_donors_weights_and_origins():
         assert origin == target.upper()
     assert len(scrambled.weights) == len(lexicon.weights)
     assert scrambled.capitalised == lexicon.capitalised
+
+
+def test_random_targets_are_drawn_by_their_frequency_whatever_they_mean():
+    lexicon = make(200)
+    statistics = {f"word{i}": WordStatistics(1, 300 if i < 10 else 0, 1) for i in range(200)}
+    drawn = random_targets(lexicon, statistics, seed=0)
+    assert drawn.entries.keys() == lexicon.entries.keys()
+    met = {target for targets in drawn.entries.values() for target in targets}
+    assert met == {f"{word}{i}" for word in ("neno", "jina") for i in range(10)}
+    right = sum(bool(set(drawn.entries[word]) & set(lexicon.entries[word])) for word in list(lexicon.entries)[10:])
+    assert right == 0
+    assert random_targets(lexicon, statistics, seed=0) == drawn != random_targets(lexicon, statistics, seed=1)
+    unseen = random_targets(lexicon, dict.fromkeys(lexicon.entries, WordStatistics(1, 0, 1)), seed=0)
+    assert len({target for targets in unseen.entries.values() for target in targets}) > 300
 
 
 def test_shares_of_inserted_words_follow_the_english_counts():

@@ -150,9 +150,15 @@ def test_coverage_thins_the_lexicon():
     assert len(swap(coverage=0.5).lexicons[""]) == len(LEXICON) // 2
 
 
-def test_scramble_needs_statistics():
-    with pytest.raises(UserError, match="statistics"):
-        swap(scramble=True)
+@pytest.mark.parametrize("control", ["scramble", "random_targets"])
+def test_controls_by_frequency_need_statistics(control):
+    with pytest.raises(UserError, match=f"{control} needs word statistics"):
+        swap(**{control: True})
+
+
+def test_one_control_at_a_time():
+    with pytest.raises(UserError, match="two controls"):
+        LinkSettings(scramble=True, random_targets=True)
 
 
 @pytest.mark.parametrize("field", ["ratio", "portion", "coverage"])

@@ -9,6 +9,7 @@ import tasks.toy_world
 from linkjax.data import tasks as seqio_side
 from linkjax.errors import UserError
 from linkjax.substitution import LinkSettings, Substitution
+from tasks.world import World, WorldSettings
 
 
 @pytest.fixture(autouse=True)
@@ -83,6 +84,29 @@ def test_example_rates_give_the_token_shares(toy):
     tokens = {c["name"]: rates[c["name"]] * c["tokens"] / c["documents"] for c in toy.components}
     for component in toy.components:
         assert tokens[component["name"]] / sum(tokens.values()) == pytest.approx(component["rate"])
+
+
+def test_a_word_list_is_text_at_its_share_of_the_tokens(tmp_path):
+    from tasks import local_text
+    from tasks.text_files import LocalTextSettings
+
+    for name in ("en", "sw"):
+        (tmp_path / f"{name}.txt").write_text("a line\n")
+    (tmp_path / "list.tsv").write_text("dog\tmbwa\ncat\tpaka\ncat\tnyau\n")
+    files = {side: str(tmp_path / f"{name}.txt") for side, name in (("english", "en"), ("target", "sw"))}
+    files |= {"lexicon": str(tmp_path / "list.tsv"), "target_language": "sw"}
+    local_text.register(LocalTextSettings(**files, word_list_rate=0.2))
+    task = seqio.TaskRegistry.get("local_text_word_list_sw")
+    assert [d.text for d in seqio_side.documents(task, "train")] == ["cat - paka", "cat - nyau", "dog - mbwa"]
+    assert seqio_side.component_of(task).language == "sw"
+    rates = dict(seqio.MixtureRegistry.get("local_text")._task_to_rate)
+    assert rates == pytest.approx({"local_text_english": 0.7, "local_text_sw": 0.1, "local_text_word_list_sw": 0.2})
+    tasks.toy_world.register(WorldSettings(word_list_rate=0.1))
+    assert sum(1 for _ in seqio_side.documents(seqio.TaskRegistry.get("toy_world_word_list"), "train")) == len(
+        World(WorldSettings()).lexicon_pairs
+    )
+    with pytest.raises(UserError, match=r"word_list_rate is 0\.95"):
+        LocalTextSettings(**files, word_list_rate=0.95)
 
 
 def test_settings_of_the_intervention_reach_seqio():

@@ -142,7 +142,7 @@ def make_substitution(prepared: Prepared, link: LinkSettings) -> Substitution | 
     if not prepared.lexicons:
         return None
     link = prepared.with_word_lists(link)
-    statistics = prepared.statistics if link.scramble else None
+    statistics = prepared.statistics if link.needs_statistics else None
     shares = None
     if link.ratio_of == "words":
         texts = [

@@ -62,7 +62,7 @@ class LexicalSubstitution:
     Attributes:
       lexicons: target language -> path of a bilingual word list, or a function that returns one.
       settings: of the intervention; a LinkJAX run takes its own from its config.
-      statistics: by language, of the lexicons' words; needed for `settings.scramble` only.
+      statistics: by language, of the lexicons' words; needed where `settings.needs_statistics`.
       eligible_shares: by language, of the text's words; needed for `settings.ratio_of` words only.
     """
 

@@ -15,6 +15,7 @@ from linkjax.data.documents import Document
 from linkjax.data.steps import UINT64, LexicalSubstitution, MakeDocuments, RankingItems
 from linkjax.data.texts import FunctionTexts, Texts
 from linkjax.errors import UserError
+from linkjax.lexicon import ReadOptions, read_lexicon
 from linkjax.substitution import LinkSettings
 
 
@@ -55,6 +56,21 @@ def add_text_task(
     features = {"targets": seqio.Feature(vocabulary or seqio.ByteVocabulary(), add_eos=True)}
     _forget(seqio.TaskRegistry, name)
     return seqio.TaskRegistry.add(name, source, preprocessors=preprocessors, output_features=features)
+
+
+def add_word_list_task(name: str, lexicon: str | Callable[[], str], *, language: str) -> seqio.Task:
+    """Registers a bilingual word list as text, a document "dog - mbwa" for each pair: what swaps are compared with.
+
+    Args: `lexicon` is the list's path, or a function that returns it; `language` is the target's.
+    """
+
+    def texts(split: str) -> Iterator[str]:
+        del split
+        path = lexicon() if callable(lexicon) else lexicon
+        for source, target, _, _ in read_lexicon(path, ReadOptions(language=language)).pairs():
+            yield f"{source} - {target}"
+
+    return add_text_task(name, texts, splits=("train",), language=language)
 
 
 def add_ranking_task(

@@ -1,7 +1,7 @@
 """Bilingual word lists: reading them, cleaning them, and the controls made from them."""
 
 from linkjax.lexicon.cleaning import clean_pairs
-from linkjax.lexicon.controls import WordStatistics, scramble, thin
+from linkjax.lexicon.controls import WordStatistics, random_targets, scramble, thin
 from linkjax.lexicon.formats import ReadOptions
 from linkjax.lexicon.lexicon import Lexicon, Pair
 from linkjax.lexicon.readers import read_lexicon, write_lexicon
@@ -12,6 +12,7 @@ __all__ = [
     "ReadOptions",
     "WordStatistics",
     "clean_pairs",
+    "random_targets",
     "read_lexicon",
     "scramble",
     "thin",

@@ -11,6 +11,8 @@ import numpy as np
 from linkjax.errors import UserError
 from linkjax.lexicon.lexicon import Lexicon
 
+_RANDOM_TARGETS = 32  # of a word: another one is drawn at every swap
+
 
 @dataclasses.dataclass(frozen=True)
 class WordStatistics:
@@ -74,6 +76,24 @@ def scramble(lexicon: Lexicon, statistics: Mapping[str, WordStatistics], seed: i
         weights={(s, t): lexicon.weights[donor, t] for s, donor, t in moved if (donor, t) in lexicon.weights},
         origins={(s, t): lexicon.origins[donor, t] for s, donor, t in moved if (donor, t) in lexicon.origins},
     )
+
+
+def random_targets(lexicon: Lexicon, statistics: Mapping[str, WordStatistics], seed: int) -> Lexicon:
+    """Gives every source word translations of others, each drawn as often as it is in the target training text.
+
+    So swaps put in words of the target language and say nothing: exposure to its words alone. Without any such
+    counts all translations are drawn alike.
+    """
+    sources = sorted(lexicon.entries)
+    counts = np.array([statistics[source].target_count for source in sources], float)
+    shares = counts / counts.sum() if counts.any() else np.full(len(sources), 1 / max(len(sources), 1))
+    random = np.random.default_rng([seed, len(lexicon)])
+    entries = {}
+    for source in sources:
+        donors = random.choice(len(sources), _RANDOM_TARGETS, p=shares)
+        drawn = (lexicon.entries[sources[donor]] for donor in donors)
+        entries[source] = tuple(dict.fromkeys(targets[random.integers(len(targets))] for targets in drawn))
+    return dataclasses.replace(lexicon, entries=entries, weights={}, origins={})
 
 
 def inserted_shares(lexicon: Lexicon, statistics: Mapping[str, WordStatistics]) -> dict[str, float]:

@@ -26,7 +26,15 @@ Look at your data before you train on it: are the right words swapped, and for t
 Each line of the file is a document; those shown are from all over it. The settings of the intervention are flags,
 with the meaning that --config.link.* has in training; --ratio_of=words is measured on this file."""
 # Settings of training alone: they need its data, or change nothing that can be seen.
-_NOT_SHOWN = ("scramble", "schedule", "ratio_end", "ratio_steps", "language_weights", "loss_on_swapped")
+_NOT_SHOWN = (
+    "scramble",
+    "random_targets",
+    "schedule",
+    "ratio_end",
+    "ratio_steps",
+    "language_weights",
+    "loss_on_swapped",
+)
 _MOST_LINES, _MOST_CHARACTERS = 1_000_000, 1 << 20
 
 

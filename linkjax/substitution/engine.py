@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import numpy as np
 
 from linkjax.errors import UserError
-from linkjax.lexicon import Lexicon, WordStatistics, scramble, thin
+from linkjax.lexicon import Lexicon, WordStatistics, random_targets, scramble, thin
 from linkjax.lexicon.controls import holdout
 from linkjax.lexicon.lemmas import english_lemma
 from linkjax.substitution import draws
@@ -199,7 +199,7 @@ class Substitution:
         """Args:
           lexicons: by target language; a lexicon alone stands for a language not named ('').
           settings: of the intervention.
-          statistics: by language, of each lexicon entry; needed for `settings.scramble`.
+          statistics: by language, of each lexicon entry; needed for `settings.scramble` and `settings.random_targets`.
           eligible_shares: by language, what share of the words is eligible (`eligible_shares` measures it);
             needed for `settings.ratio_of` words.
 
@@ -216,10 +216,11 @@ class Substitution:
         domain |= {english_lemma(word) for word in domain} - {None}
         for language, whole in lexicons.items():
             lexicon = whole
-            if settings.scramble:
+            if settings.needs_statistics:
+                control = scramble if settings.scramble else random_targets
                 if statistics is None:
-                    raise UserError("link.scramble needs word statistics, which a prepared folder holds.")
-                lexicon = scramble(lexicon, statistics[language], settings.seed)
+                    raise UserError(f"link.{control.__name__} needs word statistics, which a prepared folder holds.")
+                lexicon = control(lexicon, statistics[language], settings.seed)
             lexicon, self.heldout[language] = holdout(lexicon, settings.holdout, settings.seed)
             if settings.coverage < 1:
                 lexicon = thin(lexicon, settings.coverage, settings.seed)

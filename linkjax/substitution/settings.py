@@ -45,6 +45,7 @@ class LinkSettings:
     coverage: float = setting(1.0, "control: share of the lexicon's entries that is used")
     holdout: float = setting(0.0, "share of the lexicon's entries never swapped, kept for probes")
     scramble: bool = setting(False, "control: wrong pairs, matched in frequency and length")
+    random_targets: bool = setting(False, "control: words of the target text by their frequency, whatever they mean")
     loss_on_swapped: str = setting("yes", "loss on swapped-in tokens: yes, no, or original (the English word's piece)")
     seed: int = setting(0, "seed of all draws of the intervention")
 
@@ -62,6 +63,8 @@ class LinkSettings:
                 raise UserError(f"link.{name} is '{getattr(self, name)}': choose one of {', '.join(choices)}.")
         if self.select != "uniform" and not self.domain_words:
             raise UserError(f"link.select={self.select} needs a word list: name its file in link.domain_words.")
+        if self.scramble and self.random_targets:
+            raise UserError("link.scramble and link.random_targets are two controls: set one.")
         if self.ratio_of == "words" and self.max_swaps_per_sentence:
             raise UserError("link.ratio_of=words promises a share that link.max_swaps_per_sentence may cut: set one.")
         if (self.schedule == "steps") != bool(self.ratio_steps):
@@ -99,6 +102,11 @@ class LinkSettings:
         if self.schedule == "cosine":
             return self.ratio_end + (self.ratio - self.ratio_end) * (1 + np.cos(np.pi * progress)) / 2
         return np.full(len(progress), self.ratio)
+
+    @property
+    def needs_statistics(self) -> bool:
+        """Whether its pairs are made from how frequent words are."""
+        return self.scramble or self.random_targets
 
     @property
     def highest_ratio(self) -> float:
