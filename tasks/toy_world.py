@@ -22,13 +22,14 @@ TARGET_RATE = 0.1
 def register(world: WorldSettings = WorldSettings(), link: LinkSettings = LinkSettings()) -> str:
     """Registers the tasks of a world and returns the mixture's name. `link` is for plain SeqIO programs."""
     said = World(world)
+    lexicon = functools.cache(lambda: _write_lexicon(said))
     for language, name in (("en", "toy_world_english"), (LANGUAGE, "toy_world_target")):
         tasks.add_text_task(
             name,
             functools.partial(said.sentences, language),
             splits=("train", "heldout"),
             language=language,
-            lexicons={LANGUAGE: functools.cache(lambda: _write_lexicon(said))} if language == "en" else None,
+            lexicons={LANGUAGE: lexicon} if language == "en" else None,
             link=link,
         )
     tasks.add_ranking_task(
@@ -39,9 +40,7 @@ def register(world: WorldSettings = WorldSettings(), link: LinkSettings = LinkSe
     )
     rates = {"toy_world_english": 1 - TARGET_RATE - world.word_list_rate, "toy_world_target": TARGET_RATE}
     if world.word_list_rate:
-        tasks.add_word_list_task(
-            "toy_world_word_list", functools.cache(lambda: _write_lexicon(said)), language=LANGUAGE
-        )
+        tasks.add_word_list_task("toy_world_word_list", lexicon, language=LANGUAGE)
         rates["toy_world_word_list"] = world.word_list_rate
     tasks.add_mixture(MIXTURE, rates)
     return MIXTURE

@@ -16,6 +16,8 @@ from linkjax.config import is_cpu_test
 
 ANCHORS = 40  # per cent of the names
 SWEEP = (0, 5, 10, 20, 40)
+DOSES = (5, 10, 20, 80, 100)  # per cent of the eligible words; the declared one is 50
+COVERAGES = (25, 50, 75)  # per cent of the lexicon's entries
 OFF = "--config.link.ratio=0"
 
 
@@ -45,7 +47,20 @@ def get_config(argument: str = ""):
     config.margin = 0.05
     config.equivalent = ("scramble",)
     config.metrics = ("fact_accuracy/", "bits_per_byte/")
-    config.curves = {}
+    config.curves = {
+        "dose": {
+            "axis": "share of the eligible words that is swapped (%)",
+            "points": ((0, "baseline"), *sorted([(50, "link"), *((dose, f"ratio_{dose}") for dose in DOSES)])),
+        },
+        "coverage": {
+            "axis": "share of the lexicon's entries that is used (%)",
+            "points": (*((share, f"coverage_{share}") for share in COVERAGES), (100, "link")),
+        },
+        "anchors": {
+            "axis": "share of the names that is the same in both languages (%)",
+            "points": tuple((share, "link" if share == ANCHORS else f"link_anchors_{share}") for share in SWEEP),
+        },
+    }
     config.probe = True
     if argument == "anchors":
         config.title = "How many anchors does a model without LINK need?"
@@ -55,25 +70,73 @@ def get_config(argument: str = ""):
             name: arm | {"against": "baseline_anchors_0"} if share else arm
             for (name, arm), share in zip(config.arms.to_dict().items(), SWEEP, strict=True)
         }
-        config.primary.arm, config.equivalent = f"baseline_anchors_{SWEEP[-1]}", ()
+        config.primary.arm, config.equivalent, config.curves = f"baseline_anchors_{SWEEP[-1]}", (), {}
     elif is_cpu_test(argument):
         config.base = "configs/base.py:cpu"
         config.flags = ("--config.eval_every=5",)
-        config.arms = {name: config.arms[name].to_dict() for name in ("baseline", "link", "scramble")}
-        config.seeds = (0, 1)
+        config.arms = {name: config.arms[name].to_dict() for name in ("baseline", "link", "scramble", "word_list")}
+        config.seeds, config.curves = (0, 1), {}
     return config
 
 
 def _arms() -> dict[str, dict]:
-    return {
-        "baseline": {"flags": OFF, "about": "no swaps"},
-        "link": {"flags": "", "against": "baseline", "about": "the declared dose"},
+    """In the world with anchors: the claim, its controls and rivals. Doses, coverages and anchors with fewer seeds."""
+    world = _world(ANCHORS)
+    arms = {
+        "baseline": _baseline(ANCHORS),
+        "link": {"flags": world, "about": "the declared dose: half of the eligible words"},
         "scramble": {
-            "flags": "--config.link.scramble=True",
-            "against": "baseline",
+            "flags": f"{world} --config.link.scramble=True",
             "about": "as many swaps, wrong pairs matched in frequency and length",
         },
+        "random_targets": {
+            "flags": f"{world} --config.link.random_targets=True",
+            "about": "as many swaps, words of the target text by their frequency",
+        },
+        "one_swap": {
+            "flags": f"{world} --config.link.max_swaps_per_sentence=1",
+            "about": "one swap a sentence at most",
+        },
+        "input_only": {
+            "flags": f"{world} --config.link.loss_on_swapped=original",
+            "about": "swapped in the input; what is to be said stays English",
+        },
+        "word_list": {
+            "flags": f"{OFF} {world} --config.world.word_list_rate=0.2",
+            "about": "no swaps; a fifth of the tokens is the word list as text",
+        },
+        "baseline_anchors_0": _baseline(0),
+        "link_anchors_0": {"flags": _world(0), "about": "the declared dose, no name shared"},
+        "scramble_anchors_0": {
+            "flags": f"{_world(0)} --config.link.scramble=True",
+            "about": "wrong pairs, none shared",
+        },
     }
+    few = {
+        f"ratio_{dose}": {"flags": f"{world} --config.link.ratio={dose / 100}", "about": f"{dose} % of eligible words"}
+        for dose in DOSES
+    }
+    few["portion_25"] = {"flags": f"{world} --config.link.portion=0.25", "about": "in a quarter of the documents"}
+    few["ratio_falls"] = {
+        "flags": f"{world} --config.link.schedule=linear",
+        "about": "from the declared dose to none at the end",
+    }
+    for share in COVERAGES:
+        flags = f"{world} --config.link.coverage={share / 100}"
+        few[f"coverage_{share}"] = {"flags": flags, "about": f"{share} % of the lexicon's entries"}
+    for rate in (20, 30):
+        flags = f"{OFF} {world} --config.rates=0:toy_world_target={rate / 100}"
+        few[f"target_rate_{rate}"] = {"flags": flags, "about": f"no swaps, {rate} % of the tokens target text"}
+    for share in SWEEP:
+        if share not in (0, ANCHORS):
+            few[f"baseline_anchors_{share}"] = _baseline(share)
+            few[f"link_anchors_{share}"] = {"flags": _world(share), "about": f"the declared dose, {share} % shared"}
+    arms |= {name: arm | {"seeds": 3} for name, arm in few.items()}
+    for name, arm in arms.items():
+        if not name.startswith("baseline"):
+            own = name.partition("_anchors_")[2]
+            arm["against"] = f"baseline_anchors_{own}" if own else "baseline"
+    return arms
 
 
 def _baseline(share: int) -> dict[str, str]:
