@@ -126,22 +126,6 @@ def test_local_text_config_end_to_end(tmp_path, text_files):
     assert summary["passes/local_text_sw"] > 0
 
 
-def test_study_config_end_to_end(tmp_path):
-    arguments = ["--config=configs/studies/toy_link.py:cpu", f"--out={tmp_path}/study"]
-    done = run("study", *arguments)
-    assert "fact_accuracy/target_heldout" in done.stdout
-    summary = json.loads((tmp_path / "study/summary.json").read_text())
-    low, high = summary["LINK"]["fact_accuracy/target_heldout"]["interval"]
-    assert low <= summary["LINK"]["fact_accuracy/target_heldout"]["mean"] <= high
-    assert summary["no LINK"]["link/swapped_share"]["mean"] == 0
-    assert (tmp_path / "study/curves.png").stat().st_size > 10_000
-    assert len((tmp_path / "study/runs.csv").read_text().splitlines()) == 1 + 2 * 2
-    runs = sorted((tmp_path / "study").glob("*/summary.json"))
-    before = [path.stat().st_mtime for path in runs]
-    assert run("study", *arguments).stdout == done.stdout  # nothing is run twice
-    assert [path.stat().st_mtime for path in runs] == before
-
-
 def test_real_swahili(tmp_path, real_data):
     split = [ROOT / "tools/split_verses.py", real_data / "sw/new_testament.tsv", "--heldout=JOH,ACT,ROM,HEB,1CO"]
     subprocess.run([sys.executable, *map(str, split), f"--out={tmp_path}/sw"], check=True, capture_output=True)

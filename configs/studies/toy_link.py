@@ -74,8 +74,9 @@ def get_config(argument: str = ""):
     elif is_cpu_test(argument):
         config.base = "configs/base.py:cpu"
         config.flags = ("--config.eval_every=5",)
-        config.arms = {name: config.arms[name].to_dict() for name in ("baseline", "link", "scramble", "word_list")}
-        config.seeds, config.curves = (0, 1), {}
+        config.arms = {name: config.arms[name].to_dict() for name in ("baseline", "link", "word_list")}
+        config.arms.word_list.seeds = 1
+        config.seeds, config.equivalent, config.curves, config.probe = (0, 1), (), {}, False
     return config
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.optimize import isotonic_regression
 
 _DRAWS = 2000
+_ROUNDING = 1e-9  # of a mean over seeds
 
 
 class Curves(NamedTuple):
@@ -49,6 +50,7 @@ def needed(at_E: np.ndarray, scores_E: np.ndarray, score: float) -> float | None
     Noise is taken out by the rising curve that is nearest (isotonic regression); between evaluations it is straight.
     """
     fitted_E = isotonic_regression(scores_E).x
+    score -= _ROUNDING
     if score > fitted_E[-1]:
         return None
     after = int(np.argmax(fitted_E >= score))

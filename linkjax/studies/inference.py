@@ -12,6 +12,7 @@ import numpy as np
 from scipy import stats
 
 _DRAWS = 2000
+_ROUNDING = 1e-9  # differences below are none
 Clusters = Mapping[str, tuple[float, float]]  # name -> sum of the items' scores, and their number
 
 
@@ -49,7 +50,8 @@ def compare(arm_S: Sequence[float], baseline_S: Sequence[float], margin: float) 
     Returns:
       difference of the means; interval; p, of the paired t-test, two-sided; p_equivalent, that the difference is not
       within the margin (two one-sided tests, Schuirmann 1987); detectable, the smallest difference that would have
-      been found four times out of five. All but the first are None where there are fewer than two seeds.
+      been found four times out of five. All but the first are None where there are fewer than two seeds, and what
+      rests on a spread is where there is none.
     """
     differences_S = np.subtract(arm_S, baseline_S, dtype=float)
     count, mean = len(differences_S), float(np.mean(differences_S))
@@ -58,8 +60,8 @@ def compare(arm_S: Sequence[float], baseline_S: Sequence[float], margin: float) 
         return {"difference": mean, **nothing}
     error, freedom = _standard_error(differences_S), count - 1
     found = {"difference": mean, "interval": interval_of(differences_S)}
-    if error == 0:
-        return found | {"p": 1.0 if mean == 0 else 0.0, "p_equivalent": float(abs(mean) >= margin), "detectable": 0.0}
+    if np.ptp(differences_S) < _ROUNDING:  # a few seeds with one difference do not say that there is no other
+        return found | dict.fromkeys(("p", "p_equivalent", "detectable"))
     beyond = max(stats.t.sf((mean + margin) / error, freedom), stats.t.cdf((mean - margin) / error, freedom))
     return found | {
         "p": float(2 * stats.t.sf(abs(mean) / error, freedom)),

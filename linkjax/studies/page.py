@@ -25,11 +25,12 @@ class Code(NamedTuple):
 
 
 class Table(NamedTuple):
-    """The first column is text, the others are numbers; `note` says how to read them."""
+    """The columns in `text` (places) are text, the others are numbers; `note` says how to read them."""
 
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
     note: str = ""
+    text: Sequence[int] = (0,)
 
 
 class Figure(NamedTuple):
@@ -54,7 +55,7 @@ h2 { font-size: 1.2rem; margin: 2.2rem 0 .5rem; border-bottom: 1px solid #ddd; }
 table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .6rem; border-bottom: 1px solid #e5e5e5; text-align: right; vertical-align: top; }
 th { border-bottom: 2px solid #999; }
-th:first-child, td:first-child { text-align: left; }
+.text { text-align: left; }
 figure { margin: 1rem 0; } figure svg { max-width: 100%; height: auto; }
 figcaption, .note { font-size: .85rem; color: #444; }
 pre { background: #f5f5f5; padding: .6rem; overflow-x: auto; font-size: .85rem; }
@@ -88,14 +89,17 @@ def _html(block: Block) -> str:
             return f"<pre>{html.escape(text)}</pre>"
         case Figure(_, svg, caption):
             return f"<figure>{svg}<figcaption>{html.escape(caption)}</figcaption></figure>"
-        case Table(columns, rows, note):
-            head = "".join(f"<th>{html.escape(name)}</th>" for name in columns)
-            lines = "".join(
-                "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>\n" for row in rows
-            )
+        case Table(columns, rows, note, text):
+            head = _line("th", columns, text)
+            lines = "".join(f"<tr>{_line('td', row, text)}</tr>\n" for row in rows)
             said = f'<p class="note">{html.escape(note)}</p>' if note else ""
             table = f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>{lines}</tbody></table>"
             return f'<div class="scroll">{table}</div>{said}'
+
+
+def _line(tag: str, cells: Sequence[str], text: Sequence[int]) -> str:
+    kinds = (' class="text"' if place in text else "" for place in range(len(cells)))
+    return "".join(f"<{tag}{kind}>{html.escape(cell)}</{tag}>" for kind, cell in zip(kinds, cells, strict=True))
 
 
 def _markdown(block: Block) -> str:
@@ -110,8 +114,8 @@ def _markdown(block: Block) -> str:
             return "\n".join(f"    {line}" for line in text.splitlines())
         case Figure(file, _, caption):
             return f"![{_plain(caption)}]({file})\n\n{_plain(caption)}"
-        case Table(columns, rows, note):
-            lines = [columns, ["---", *["---:"] * (len(columns) - 1)], *rows]
+        case Table(columns, rows, note, text):
+            lines = [columns, ["---" if place in text else "---:" for place in range(len(columns))], *rows]
             table = "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
             return f"{table}\n\n{_plain(note)}" if note else table
 

@@ -1,0 +1,190 @@
+"""A study as a command: its runs, its report, and being stopped in the middle."""
+
+import json
+import pathlib
+import re
+import signal
+import subprocess
+import time
+
+import ml_collections
+import pytest
+
+from linkjax.config import load_config
+from linkjax.errors import UserError
+from linkjax.studies.arms import read_study
+from linkjax.studies.outcomes import Outcomes, read_run
+from linkjax.studies.page import Answer, Figure, Heading, Table, as_html, as_markdown
+from linkjax.studies.runs import list_runs
+from tests.test_runs import ROOT, command, environment, run
+
+CONFIG = "configs/studies/toy_link.py:cpu"
+SCORES = ("fact_accuracy/target_heldout", "bits_per_byte/en", "link/swapped_share")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Of a study that was stopped as soon as its first runs had begun, and then went on."""
+    out = tmp_path_factory.mktemp("study") / "toy"
+    arguments = command("study", f"--config={CONFIG}", f"--out={out}", "--processes=2")
+    with subprocess.Popen(arguments, cwd=ROOT, env=environment(), stderr=subprocess.PIPE, text=True) as stopped:
+        deadline = time.monotonic() + 300
+        while not list(out.glob("runs/*/0/metrics.jsonl")) and time.monotonic() < deadline:
+            assert stopped.poll() is None
+            time.sleep(0.1)
+        stopped.send_signal(signal.SIGTERM)
+        _, said = stopped.communicate(timeout=200)
+    assert stopped.returncode == 75, said
+    assert "the same command goes on from here" in said
+    assert not (out / "summary.json").exists()
+    done = run("study", f"--config={CONFIG}", f"--out={out}", "--processes=2")
+    (out / "stdout.txt").write_text(done.stdout)
+    return out
+
+
+def test_nothing_is_run_twice_and_the_report_is_the_same(folder):
+    files = ["report.html", "report.md", "summary.json", "comparisons.json", "runs.csv", "figures/learning.png"]
+    before = {name: (folder / name).read_bytes() for name in files}
+    finished = {path: path.stat().st_mtime_ns for path in folder.glob("runs/*/*/metrics.jsonl")}
+    assert len(finished) == 5
+    done = run("study", f"--config={CONFIG}", f"--out={folder}")
+    assert done.stdout == (folder / "stdout.txt").read_text()
+    assert {path: path.stat().st_mtime_ns for path in finished} == finished
+    assert {name: (folder / name).read_bytes() for name in files} == before
+
+
+def test_what_was_stopped_comes_to_what_one_run_comes_to(folder, tmp_path):
+    (study_run,) = [one for one in runs_of(folder) if (one.arm.name, one.seed) == ("link", 0)]
+    run("train", *study_run.flags, f"--config.data={study_run.data}", f"--workdir={tmp_path}/alone")
+    alone = json.loads((tmp_path / "alone/summary.json").read_text())
+    summary = json.loads((folder / "summary.json").read_text())
+    for metric in SCORES:
+        assert summary["link"][metric]["by_seed"][0] == alone[metric]
+
+
+def runs_of(folder):
+    return list_runs(read_study(load_config(CONFIG)), folder)
+
+
+def test_the_summary_has_each_arm_by_name(folder):
+    summary = json.loads((folder / "summary.json").read_text())
+    assert list(summary) == ["baseline", "link", "word_list"]
+    low, high = summary["link"]["fact_accuracy/target_heldout"]["interval"]
+    assert low <= summary["link"]["fact_accuracy/target_heldout"]["mean"] <= high
+    assert summary["baseline"]["swapped_share"] == 0 < summary["link"]["swapped_share"]
+    assert summary["word_list"]["seeds"] == [0]
+    for arm in summary.values():
+        assert {"speedup", "speedup_interval", "swapped_share"} <= arm.keys()
+    rows = (folder / "runs.csv").read_text().splitlines()
+    assert len(rows) == 1 + 5 * 4
+    assert {"arm", "seed", "step", "english_bytes", "fact_accuracy/target_heldout"} <= set(rows[0].split(","))
+
+
+def test_arms_share_their_data_and_one_on_other_data_its_baselines_tokenizer(folder):
+    by_name = {(one.arm.name, one.seed): one for one in runs_of(folder)}
+    assert by_name["baseline", 0].data == by_name["link", 0].data != by_name["baseline", 1].data
+    words = by_name["word_list", 0]
+    assert words.data != by_name["baseline", 0].data
+    tokenizers = [(one.data / "tokenizer.model").read_bytes() for one in (words, by_name["baseline", 0])]
+    assert tokenizers[0] == tokenizers[1]
+    manifest = json.loads((words.data / "manifest.json").read_text())
+    assert [component["rate"] for component in manifest["components"]] == pytest.approx([0.7, 0.1, 0.2])
+
+
+def test_the_report_says_what_was_compared_what_came_out_and_how_sure_it_is(folder):
+    page = (folder / "report.html").read_text()
+    assert not re.search(r'(src|href)="(?!#|data:)', page.replace("xlink:href", ""))  # it needs no other file
+    answer = re.search(r'<div class="answer">(.*?)</div>', page, re.DOTALL).group(1)
+    assert "over 2 seeds" in answer and "The price in English" in answer
+    assert "no swaps; a fifth of the tokens is the word list as text" in page
+    for arm in ("baseline", "link", "word_list"):
+        assert f'<td class="text">{arm}</td>' in page
+    text = (folder / "report.md").read_text()
+    for figure in re.findall(r"\]\((figures/.*?)\)", text):
+        assert (folder / figure).stat().st_size > 5000
+
+
+def test_an_evaluation_knows_where_on_the_way_it_was(folder):
+    finished = [read_run(one) for one in runs_of(folder)]
+    records = finished[0].evaluations
+    assert [record["step"] for record in records] == [5, 10, 15, 20]
+    for way in ("english_bytes", "flops", "seconds"):
+        values = [record[way] for record in records]
+        assert values == sorted(values) and values[0] > 0
+    summary = json.loads((finished[0].run.workdir / "summary.json").read_text())
+    assert records[-1]["english_bytes"] == summary["source_bytes/toy_world_english"]
+    outcomes = Outcomes(read_study(load_config(CONFIG)), finished)
+    assert outcomes.tested()[0].startswith("fact_accuracy/")
+
+
+def test_a_failed_run_is_named_with_what_it_said(tmp_path):
+    path = tmp_path / "study.py"
+    path.write_text(
+        "from configs.studies import toy_link\n"
+        "def get_config():\n"
+        "    config = toy_link.get_config('cpu')\n"
+        "    config.arms.baseline.flags = '--config.mesh.fsdp=3'\n"
+        "    return config\n"
+    )
+    done = run("study", f"--config={path}", f"--out={tmp_path}/out", code=2)
+    assert "baseline, seed 0 ended with code 2: error: mesh" in done.stderr and "log.txt" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"primary.arm": "lonk"}, "'lonk', which is none of its arms"),
+        ({"primary.arm": "baseline"}, "is not compared with any"),
+        ({"primary.level": 0.0}, "level is 0"),
+        ({"seeds": (1, 1)}, "all different"),
+        ({"equivalent": ("scrumble",)}, "scrumble"),
+        ({"arms.link.against": "nothing"}, "nothing"),
+        ({"arms.baseline.seeds": 1}, "has more seeds than 'baseline'"),
+        ({"arms.link.seeds": 9}, "asks for 9 seeds"),
+    ],
+)
+def test_a_study_that_cannot_be_is_refused(changed, said):
+    config = ml_collections.ConfigDict(load_config(CONFIG).to_dict())
+    with config.unlocked():
+        for key, value in changed.items():
+            *path, last = key.split(".")
+            inner = config
+            for name in path:
+                inner = inner[name]
+            inner[last] = value
+    with pytest.raises(UserError, match=re.escape(said)):
+        read_study(config)
+
+
+def test_a_wrong_flag_of_an_arm_is_found_before_anything_runs(tmp_path):
+    config = ml_collections.ConfigDict(load_config(CONFIG).to_dict())
+    config.arms.link.flags = "--config.link.ratoi=0"
+    with pytest.raises(UserError, match=r"arm 'link'.*did you mean 'config\.link\.ratio'"):
+        list_runs(read_study(config), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_no_run_and_no_config_of_a_run_is_taken_for_a_study():
+    done = run("study", "--config=configs/base.py", "--out=nowhere", code=2)
+    assert "not a study" in done.stderr and not pathlib.Path(ROOT / "nowhere").exists()
+
+
+def test_a_dry_run_counts_without_making_anything(tmp_path):
+    done = run("study", "--config=configs/studies/toy_link.py", "--dry_run=yes", f"--out={tmp_path}/out")
+    runs = list_runs(read_study(load_config("configs/studies/toy_link.py")), tmp_path / "out")
+    assert done.stdout.startswith(f"{len(runs)} runs")
+    assert f"{len(runs) * 1000 * 32 * 64:,} tokens" in done.stdout
+    assert not (tmp_path / "out").exists()
+
+
+def test_pages_keep_signs_that_html_and_markdown_would_read():
+    blocks = [
+        Heading("a < b"),
+        Answer(["p < 0.001 in target_heldout"]),
+        Table(["x", "y|z"], [["<script>", "1"]]),
+        Figure("figures/a.png", "<svg></svg>", "how & when"),
+    ]
+    page, text = as_html("T & U", blocks), as_markdown("T", blocks)
+    assert "a &lt; b" in page and "&lt;script&gt;" in page and "T &amp; U" in page and "<svg></svg>" in page
+    assert "target\\_heldout" in text and "y\\|z" in text and "![how & when](figures/a.png)" in text
