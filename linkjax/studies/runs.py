@@ -84,7 +84,7 @@ def _run(study: Study, arm: Arm, seed: int, out: pathlib.Path, before: dict[tupl
         config, _ = configs.parse(["linkjax.train", *flags], {})
         data = _data_folder(config, out)
         if arm.against and (baseline := before[arm.against, seed]).data != data:
-            flags = (*flags, f"--config.tokenizer.path={baseline.data / 'tokenizer.model'}")
+            flags = (*flags, f"--config.tokenizer.path={baseline.data}")
             config, _ = configs.parse(["linkjax.train", *flags], {})
             data = _data_folder(config, out)
         configs.run_settings(config)
