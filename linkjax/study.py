@@ -41,7 +41,8 @@ def study(config: ml_collections.ConfigDict, out: pathlib.Path, processes: int) 
         outcomes = Outcomes(settings, [read_run(run) for run in runs])
         write_whole(out / "runs.csv", outcomes.table())
         write_whole(out / "summary.json", json.dumps(outcomes.summary(), indent=1) + "\n")
-        write_whole(out / "comparisons.json", json.dumps(outcomes.comparisons(), indent=1) + "\n")
+        compared = {"comparisons": outcomes.comparisons(), "contrasts": outcomes.contrasts()}
+        write_whole(out / "comparisons.json", json.dumps(compared, indent=1) + "\n")
         report.write(outcomes, out)
     return outcomes
 

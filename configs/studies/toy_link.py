@@ -38,6 +38,7 @@ def get_config(argument: str = ""):
         "--config.checkpoint_every=1000",
         "--config.keep_checkpoints=1",
     )
+    config.passed = config.doses = ()
     config.seed_flags = (
         "--config.seed={seed} --config.data_seed={seed} --config.world.seed={seed} --config.link.seed={seed}"
     )
@@ -61,6 +62,14 @@ def get_config(argument: str = ""):
             "points": tuple((share, "link" if share == ANCHORS else f"link_anchors_{share}") for share in SWEEP),
         },
     }
+    config.contrasts = {
+        "right_pairs": {
+            "about": "What the right pairs do, LINK less the matched scramble",
+            "terms": tuple(
+                (sign, arm, "fact_accuracy/target_heldout") for sign, arm in ((1, "link"), (-1, "scramble"))
+            ),
+        }
+    }
     config.probe = True
     if argument == "anchors":
         config.title = "How many anchors does a model without LINK need?"
@@ -71,12 +80,14 @@ def get_config(argument: str = ""):
             for (name, arm), share in zip(config.arms.to_dict().items(), SWEEP, strict=True)
         }
         config.primary.arm, config.equivalent, config.curves = f"baseline_anchors_{SWEEP[-1]}", (), {}
+        config.contrasts = {}
     elif is_cpu_test(argument):
         config.base = "configs/base.py:cpu"
         config.flags = ("--config.eval_every=5",)
         config.arms = {name: config.arms[name].to_dict() for name in ("baseline", "link", "word_list")}
         config.arms.word_list.seeds = 1
-        config.seeds, config.equivalent, config.curves, config.probe = (0, 1), (), {}, False
+        config.seeds, config.equivalent, config.probe = (0, 1), (), False
+        config.curves, config.contrasts = {}, {}
     return config
 
 

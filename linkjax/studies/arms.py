@@ -11,7 +11,13 @@ A study's config (configs/studies/*.py) has
     margin            within which two arms count as equivalent, and `equivalent`, the arms of which that is claimed
     metrics           what is tested and shown first; a metric ending in '/' is all of its groups
     curves            name -> axis (what x is) and points (x, arm): final scores against the dose, coverage ...
+    contrasts         name -> about, terms (sign, arm, metric): sums over arms and metrics, tested over seeds
     probe             whether each finished run is looked into (`linkjax.probe`)
+
+    doses             arms that differ by the dose, of which the last sentence names the best; () = no such sentence
+
+and settings of its own, at the top level, that `passed` names: they go to all runs as --config.NAME=VALUE, so that the
+study's command line takes them, and `{NAME}` in flags and metrics stands for their values.
 """
 
 import dataclasses
@@ -23,8 +29,8 @@ import ml_collections
 from linkjax.errors import UserError
 
 _NAME = re.compile(r"[a-z0-9_]+")
-_NEEDED = ("title", "question", "base", "flags", "arms", "seeds", "seed_flags", "primary", "margin", "equivalent",
-           "metrics", "curves", "probe")  # fmt: skip
+_NEEDED = ("title", "question", "base", "flags", "passed", "arms", "seeds", "seed_flags", "primary", "margin",
+           "equivalent", "metrics", "curves", "contrasts", "doses", "probe")  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,6 +68,19 @@ class Primary:
 
 
 @dataclasses.dataclass(frozen=True)
+class Contrast:
+    """A sum of scores with their signs, as (LINK - scramble) on one metric less the same on another.
+
+    Attributes:
+      about: what it says if it is above 0.
+      terms: (factor, arm, metric).
+    """
+
+    about: str
+    terms: tuple[tuple[float, str, str], ...]
+
+
+@dataclasses.dataclass(frozen=True)
 class Study:
     """A study's config, checked."""
 
@@ -77,6 +96,8 @@ class Study:
     equivalent: tuple[str, ...]
     metrics: tuple[str, ...]
     curves: dict[str, tuple[str, tuple[tuple[float, str], ...]]]
+    contrasts: dict[str, Contrast]
+    doses: tuple[str, ...]
     probe: bool
 
     def arm(self, name: str) -> Arm:
@@ -97,13 +118,20 @@ def read_study(config: ml_collections.ConfigDict) -> Study:
     seeds = tuple(config.seeds)
     if not seeds or len(set(seeds)) < len(seeds):
         raise UserError(f"the study's seeds are {seeds}: give one or more, all different.")
+    values = {name: config[name] for name in config.passed}
+
+    def filled(texts: Sequence[str]) -> tuple[str, ...]:
+        return tuple(text.format(**values) for text in texts)
+
     arms = tuple(_arm(name, about, len(seeds)) for name, about in config.arms.items())
     names = [arm.name for arm in arms]
     asked = {
         "against": [arm.against for arm in arms if arm.against],
         "primary": [config.primary.arm],
         "equivalent": list(config.equivalent),
+        "doses": list(config.doses),
         "curves": [arm for curve in config.curves.values() for _, arm in curve.points],
+        "contrasts": [arm for contrast in config.contrasts.values() for _, arm, _ in contrast.terms],
     }
     for where, found in asked.items():
         if unknown := [name for name in found if name not in names]:
@@ -116,12 +144,27 @@ def read_study(config: ml_collections.ConfigDict) -> Study:
         raise UserError(f"the study's primary arm '{config.primary.arm}' is not compared with any: set its `against`.")
     if not 0 < config.primary.level <= 1:
         raise UserError(f"the study's primary level is {config.primary.level}: it is a share, above 0 and up to 1.")
+    passed = tuple(f"--config.{name}={value}" for name, value in values.items() if value != "")
     return Study(
-        config.title, config.question, config.base, tuple(config.flags), config.seed_flags, arms, seeds,
-        Primary(config.primary.arm, config.primary.metric, config.primary.level), config.margin,
-        tuple(config.equivalent), tuple(config.metrics),
-        {name: (curve.axis, tuple(map(tuple, curve.points))) for name, curve in config.curves.items()}, config.probe,
-    )  # fmt: skip
+        title=config.title,
+        question=config.question,
+        base=config.base,
+        flags=(*filled(config.flags), *passed),
+        seed_flags=config.seed_flags,
+        arms=arms,
+        seeds=seeds,
+        primary=Primary(config.primary.arm, *filled([config.primary.metric]), config.primary.level),
+        margin=config.margin,
+        equivalent=tuple(config.equivalent),
+        metrics=filled(config.metrics),
+        curves={name: (curve.axis, tuple(map(tuple, curve.points))) for name, curve in config.curves.items()},
+        contrasts={
+            name: Contrast(of.about, tuple((factor, arm, *filled([metric])) for factor, arm, metric in of.terms))
+            for name, of in config.contrasts.items()
+        },
+        doses=tuple(config.doses),
+        probe=config.probe,
+    )
 
 
 def _arm(name: str, about: ml_collections.ConfigDict, seeds: int) -> Arm:

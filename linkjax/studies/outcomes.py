@@ -220,6 +220,22 @@ class Outcomes:
             found += of_metric
         return found
 
+    def contrasts(self) -> dict[str, dict[str, Any]]:
+        """By name what `inference.compare` says of the sum against 0, over the seeds that all its arms have.
+
+        A contrast with a metric that was not measured is left out.
+        """
+        found = {}
+        for name, contrast in self.study.contrasts.items():
+            terms = [(factor, self.study.arm(arm), metric) for factor, arm, metric in contrast.terms]
+            if any(metric not in one.scores for _, arm, metric in terms for one in self._of[arm.name]):
+                continue
+            count = min(arm.seeds for _, arm, _ in terms)
+            sums_S = sum(factor * np.array(self.values(arm, metric)[:count]) for factor, arm, metric in terms)
+            found[name] = {"about": contrast.about, "metric": terms[0][2], "by_seed": sums_S.tolist()}
+            found[name] |= inference.compare(sums_S, np.zeros(count), self.study.margin)
+        return found
+
     def summary(self) -> dict[str, dict[str, Any]]:
         """summary.json: by arm, each metric's mean and interval, the speed-up and the dose."""
         found = {}

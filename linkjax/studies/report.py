@@ -46,6 +46,7 @@ def _conclusions(outcomes: Outcomes) -> list[str]:
         for name in study.equivalent
         if (name, metric) in compared
     ]
+    said += [_contrast(found) for found in outcomes.contrasts().values()]
     silent = [name for name in outcomes.tested() if outcomes.at_chance(name)]
     if silent:
         said.append(f"At chance in every arm, no information: {', '.join(silent)}.")
@@ -54,7 +55,7 @@ def _conclusions(outcomes: Outcomes) -> list[str]:
             found = outcomes.comparison(arm, other)
             shown = wording.difference(other, found["difference"], found["interval"])
             said.append(f"The price in English: {shown} on held-out English (more is worse).")
-    return said
+    return said + ([_verdict(outcomes)] if study.doses else [])
 
 
 def _primary(outcomes: Outcomes, arm: Arm, metric: str, found: dict[str, Any] | None) -> str:
@@ -66,11 +67,11 @@ def _primary(outcomes: Outcomes, arm: Arm, metric: str, found: dict[str, Any] | 
     shown = wording.difference(metric, found["difference"], found["interval"])
     if found["p"] is None:
         return f"{scores}: {shown}. One seed says nothing of how sure that is."
-    p = wording.p_value(found["p_corrected"])
+    p = f"p {wording.p_said(found['p_corrected'])}"
     if found["p_corrected"] < _SIGNIFICANT:
-        return f"{scores}: {shown}, p {'' if p.startswith('<') else '= '}{p}."
+        return f"{scores}: {shown}, {p}."
     least = wording.difference(metric, found["detectable"], None).lstrip("+")
-    return f"{scores}: {shown} is not significant (p = {p}); a difference of {least} would probably have been found."
+    return f"{scores}: {shown} is not significant ({p}); a difference of {least} would probably have been found."
 
 
 def _speed(outcomes: Outcomes, arm: Arm) -> list[str]:
@@ -95,7 +96,36 @@ def _equivalence(arm: Arm, metric: str, found: dict[str, Any], margin: float) ->
     if p is None:
         return f"Whether {arm.name} is equivalent to {arm.against} cannot be said from one seed ({shown})."
     verdict = "is equivalent to" if p < _SIGNIFICANT else "is not shown to be equivalent to"
-    return f"{arm.name} {verdict} {arm.against} within {within}: {shown}, p = {wording.p_value(p)}."
+    return f"{arm.name} {verdict} {arm.against} within {within}: {shown}, p {wording.p_said(p)}."
+
+
+def _verdict(outcomes: Outcomes) -> str:
+    """Does it help here, how much, at which dose?"""
+    study, metric = outcomes.study, outcomes.study.primary.metric
+    sign = -1 if metric.startswith(wording.BITS) else 1
+    found = {entry["arm"]: entry for entry in outcomes.comparisons()
+             if entry["metric"] == metric and entry["arm"] in study.doses}  # fmt: skip
+    if not found:
+        return "Whether LINK helps here cannot be told: every arm is at chance."
+    sure = {name: entry for name, entry in found.items() if (entry.get("p_corrected") or 1.0) < _SIGNIFICANT}
+    best = max(sure or found, key=lambda name: sign * found[name]["difference"])
+    gain = wording.difference(metric, found[best]["difference"], found[best]["interval"])
+    swapped = wording.value("", outcomes.mean(study.arm(best), "link/swapped_share"))
+    dose = f"{best} ({swapped} of the English words swapped)"
+    if not sure:
+        seeds = len(study.seeds)
+        return f"Whether LINK helps here cannot be told from {seeds} seeds: at best {gain} in {metric}, {dose}."
+    if sign * found[best]["difference"] < 0:
+        return f"LINK does not help here: {gain} in {metric} at the best of the doses tried, {dose}."
+    return f"LINK helps here: {gain} in {metric} at the best of the doses tried, {dose}."
+
+
+def _contrast(found: dict[str, Any]) -> str:
+    shown = wording.difference(found["metric"], found["difference"], found["interval"])
+    if found["p"] is None:
+        return f"{found['about']}: {shown}."
+    sure = "" if found["p"] < _SIGNIFICANT else ", not significant"
+    return f"{found['about']}: {shown}, p {wording.p_said(found['p'])}{sure}."
 
 
 def _blocks(outcomes: Outcomes, figures: pathlib.Path) -> Iterator[Block]:

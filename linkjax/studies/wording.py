@@ -49,6 +49,12 @@ def p_value(number: float | None) -> str:
     return "< 0.001" if number < 0.001 else f"{number:.3f}"
 
 
+def p_said(number: float) -> str:
+    """'= 0.012' or '< 0.001'."""
+    shown = p_value(number)
+    return shown if shown.startswith("<") else f"= {shown}"
+
+
 def times(ratio: float | None, below: float | None, ends: Sequence[float] | None) -> str:
     """'2.3 x (2.0–2.6)', or what there is to say instead."""
     if ratio is None:
