@@ -123,7 +123,7 @@ def test_a_failed_run_is_named_with_what_it_said(tmp_path):
         "from configs.studies import toy_link\n"
         "def get_config():\n"
         "    config = toy_link.get_config('cpu')\n"
-        "    config.arms.baseline.flags = '--config.mesh.fsdp=3'\n"
+        "    config.arms['baseline']['flags'] = '--config.mesh.fsdp=3'\n"
         "    return config\n"
     )
     done = run("study", f"--config={path}", f"--out={tmp_path}/out", code=2)
@@ -145,7 +145,7 @@ def test_a_failed_run_is_named_with_what_it_said(tmp_path):
     ],
 )
 def test_a_study_that_cannot_be_is_refused(changed, said):
-    config = ml_collections.ConfigDict(load_config(CONFIG).to_dict())
+    config = ml_collections.ConfigDict(load_config(CONFIG).to_dict(), convert_dict=False)
     with config.unlocked():
         for key, value in changed.items():
             *path, last = key.split(".")
@@ -158,8 +158,8 @@ def test_a_study_that_cannot_be_is_refused(changed, said):
 
 
 def test_a_wrong_flag_of_an_arm_is_found_before_anything_runs(tmp_path):
-    config = ml_collections.ConfigDict(load_config(CONFIG).to_dict())
-    config.arms.link.flags = "--config.link.ratoi=0"
+    config = ml_collections.ConfigDict(load_config(CONFIG).to_dict(), convert_dict=False)
+    config.arms["link"]["flags"] = "--config.link.ratoi=0"
     with pytest.raises(UserError, match=r"arm 'link'.*did you mean 'config\.link\.ratio'"):
         list_runs(read_study(config), tmp_path)
     assert not list(tmp_path.iterdir())

@@ -17,7 +17,7 @@ _LANGUAGE = "{target_language}"
 
 
 def get_config(argument: str = ""):
-    config = ml_collections.ConfigDict()
+    config = ml_collections.ConfigDict(convert_dict=False)  # which would sort the arms
     add_settings(config, LocalTextSettings)
     files = tuple(config)
     config.steps = 2000
@@ -67,6 +67,6 @@ def get_config(argument: str = ""):
     if is_cpu_test(argument):
         config.base, config.steps, config.seeds, config.probe = "configs/local_text.py:cpu", 20, (0, 1), False
         config.flags = (config.flags[0], "--config.eval_every=10")
-        config.arms = {name: config.arms[name].to_dict() for name in ("baseline", "link", "scramble")}
+        config.arms = {name: config.arms[name] for name in ("baseline", "link", "scramble")}
         config.doses = ("link",)
     return config

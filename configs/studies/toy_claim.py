@@ -6,14 +6,12 @@ Five seeds of world, training and data: 20 runs of about a minute and a half on 
 languages, so the baseline stays at chance and there is no speed-up to measure; `toy_link.py` has that.
 """
 
-import ml_collections
-
 from configs.studies import toy_link
 from linkjax.config import is_cpu_test
 
 
 def get_config(argument: str = ""):
-    config = ml_collections.ConfigDict(toy_link.get_config().to_dict())
+    config = toy_link.get_config()
     config.flags = ()
     config.arms = {
         "baseline": {"flags": toy_link.OFF, "about": "no swaps"},

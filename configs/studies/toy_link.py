@@ -22,7 +22,7 @@ OFF = "--config.link.ratio=0"
 
 
 def get_config(argument: str = ""):
-    config = ml_collections.ConfigDict()
+    config = ml_collections.ConfigDict(convert_dict=False)  # which would sort the arms
     config.title = "LINK on a toy world"
     config.question = (
         "Facts are told in English, few of them in a made-up target language. Does a model that trains on English with"
@@ -77,15 +77,15 @@ def get_config(argument: str = ""):
         config.arms = {f"baseline_anchors_{share}": _baseline(share) for share in SWEEP}
         config.arms = {
             name: arm | {"against": "baseline_anchors_0"} if share else arm
-            for (name, arm), share in zip(config.arms.to_dict().items(), SWEEP, strict=True)
+            for (name, arm), share in zip(config.arms.items(), SWEEP, strict=True)
         }
-        config.primary.arm, config.equivalent, config.curves = f"baseline_anchors_{SWEEP[-1]}", (), {}
+        config.primary["arm"], config.equivalent, config.curves = f"baseline_anchors_{SWEEP[-1]}", (), {}
         config.contrasts = {}
     elif is_cpu_test(argument):
         config.base = "configs/base.py:cpu"
         config.flags = ("--config.eval_every=5",)
-        config.arms = {name: config.arms[name].to_dict() for name in ("baseline", "link", "word_list")}
-        config.arms.word_list.seeds = 1
+        config.arms = {name: config.arms[name] for name in ("baseline", "link", "word_list")}
+        config.arms["word_list"]["seeds"] = 1
         config.seeds, config.equivalent, config.probe = (0, 1), (), False
         config.curves, config.contrasts = {}, {}
     return config

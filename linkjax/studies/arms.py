@@ -3,9 +3,9 @@
 A study's config (configs/studies/*.py) has
 
     title, question   what it is about, for the report
-    base              the config file of all runs
+    base              the config file of all runs, or of those whose arm names no other
     flags             of all runs
-    arms              name -> flags, against, about (, seeds): see `Arm`
+    arms              name -> flags, against, about (, seeds, base): see `Arm`
     seeds             the seeds; seed_flags, what `{seed}` goes into
     primary           arm, metric, level: the outcome that the study was made for, declared before it runs
     margin            within which two arms count as equivalent, and `equivalent`, the arms of which that is claimed
@@ -22,7 +22,8 @@ study's command line takes them, and `{NAME}` in flags and metrics stands for th
 
 import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import ml_collections
 
@@ -43,6 +44,7 @@ class Arm:
       against: the arm that it is compared with, '' where it is one that others are compared with.
       about: a few words for the report.
       seeds: how many of the study's seeds, from the first on.
+      base: the config file.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Arm:
     against: str
     about: str
     seeds: int
+    base: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,7 +89,6 @@ class Study:
 
     title: str
     question: str
-    base: str
     flags: tuple[str, ...]
     seed_flags: str
     arms: tuple[Arm, ...]
@@ -123,15 +125,15 @@ def read_study(config: ml_collections.ConfigDict) -> Study:
     def filled(texts: Sequence[str]) -> tuple[str, ...]:
         return tuple(text.format(**values) for text in texts)
 
-    arms = tuple(_arm(name, about, len(seeds)) for name, about in config.arms.items())
+    arms = tuple(_arm(name, {"base": config.base} | about, len(seeds)) for name, about in config.arms.items())
     names = [arm.name for arm in arms]
     asked = {
         "against": [arm.against for arm in arms if arm.against],
-        "primary": [config.primary.arm],
+        "primary": [config.primary["arm"]],
         "equivalent": list(config.equivalent),
         "doses": list(config.doses),
-        "curves": [arm for curve in config.curves.values() for _, arm in curve.points],
-        "contrasts": [arm for contrast in config.contrasts.values() for _, arm, _ in contrast.terms],
+        "curves": [arm for curve in config.curves.values() for _, arm in curve["points"]],
+        "contrasts": [arm for contrast in config.contrasts.values() for _, arm, _ in contrast["terms"]],
     }
     for where, found in asked.items():
         if unknown := [name for name in found if name not in names]:
@@ -140,26 +142,27 @@ def read_study(config: ml_collections.ConfigDict) -> Study:
     for arm in arms:
         if arm.against and by_name[arm.against].seeds < arm.seeds:
             raise UserError(f"arm '{arm.name}' has more seeds than '{arm.against}', which it is compared with.")
-    if not by_name[config.primary.arm].against:
-        raise UserError(f"the study's primary arm '{config.primary.arm}' is not compared with any: set its `against`.")
-    if not 0 < config.primary.level <= 1:
-        raise UserError(f"the study's primary level is {config.primary.level}: it is a share, above 0 and up to 1.")
+    if not by_name[config.primary["arm"]].against:
+        raise UserError(
+            f"the study's primary arm '{config.primary['arm']}' is not compared with any: set its `against`."
+        )
+    if not 0 < config.primary["level"] <= 1:
+        raise UserError(f"the study's primary level is {config.primary['level']}: it is a share, above 0 and up to 1.")
     passed = tuple(f"--config.{name}={value}" for name, value in values.items() if value != "")
     return Study(
         title=config.title,
         question=config.question,
-        base=config.base,
         flags=(*filled(config.flags), *passed),
         seed_flags=config.seed_flags,
         arms=arms,
         seeds=seeds,
-        primary=Primary(config.primary.arm, *filled([config.primary.metric]), config.primary.level),
+        primary=Primary(config.primary["arm"], *filled([config.primary["metric"]]), config.primary["level"]),
         margin=config.margin,
         equivalent=tuple(config.equivalent),
         metrics=filled(config.metrics),
-        curves={name: (curve.axis, tuple(map(tuple, curve.points))) for name, curve in config.curves.items()},
+        curves={name: (curve["axis"], tuple(map(tuple, curve["points"]))) for name, curve in config.curves.items()},
         contrasts={
-            name: Contrast(of.about, tuple((factor, arm, *filled([metric])) for factor, arm, metric in of.terms))
+            name: Contrast(of["about"], tuple((factor, arm, *filled([metric])) for factor, arm, metric in of["terms"]))
             for name, of in config.contrasts.items()
         },
         doses=tuple(config.doses),
@@ -167,14 +170,14 @@ def read_study(config: ml_collections.ConfigDict) -> Study:
     )
 
 
-def _arm(name: str, about: ml_collections.ConfigDict, seeds: int) -> Arm:
+def _arm(name: str, about: Mapping[str, Any], seeds: int) -> Arm:
     if not _NAME.fullmatch(name):
         raise UserError(f"the study's arm '{name}' names a folder: small letters, digits and _ only.")
     flags = _words(about.get("flags", ()))
     wanted = about.get("seeds", seeds)
     if not 1 <= wanted <= seeds:
         raise UserError(f"arm '{name}' asks for {wanted} seeds: the study has {seeds}.")
-    return Arm(name, flags, about.get("against", ""), about.get("about", ""), wanted)
+    return Arm(name, flags, about.get("against", ""), about.get("about", ""), wanted, about["base"])
 
 
 def _words(flags: str | Sequence[str]) -> tuple[str, ...]:

@@ -121,10 +121,13 @@ class Outcomes:
         self.chance = {metric: rate for one in finished for metric, rate in one.chance.items()}
 
     def metrics(self) -> list[str]:
-        """Those of every run, tested ones first."""
-        every = [name for name in self._of[self.study.arms[0].name][0].scores
-                 if all(name in one.scores for runs in self._of.values() for one in runs)]  # fmt: skip
-        return sorted(every, key=lambda name: not self.study.is_tested(name))
+        """Those that all runs of an arm have, tested ones first."""
+        names = dict.fromkeys(name for runs in self._of.values() for one in runs for name in one.scores)
+        return sorted(filter(self.arms_with, names), key=lambda name: not self.study.is_tested(name))
+
+    def arms_with(self, metric: str) -> list[Arm]:
+        """The arms of which it was measured: not all, where they are of several languages."""
+        return [arm for arm in self.study.arms if all(metric in one.scores for one in self._of[arm.name])]
 
     def tested(self) -> list[str]:
         return [name for name in self.metrics() if self.study.is_tested(name)]
@@ -164,7 +167,7 @@ class Outcomes:
 
     def at_chance(self, metric: str) -> bool:
         """Whether no arm says anything in a metric: it stays out of tests."""
-        scores = [self.score(arm, metric) for arm in self.study.arms]
+        scores = [self.score(arm, metric) for arm in self.arms_with(metric)]
         return all(score.get("at_chance", False) for score in scores)
 
     def speed_ups(self, arm: Arm) -> dict[str, dict[float, SpeedUp]]:
@@ -172,6 +175,8 @@ class Outcomes:
         metric, baseline = self.study.primary.metric, self.study.arm(arm.against)
         start = self.chance_of(metric)
         found: dict[str, dict[float, SpeedUp]] = {}
+        if not {arm, baseline} <= {*self.arms_with(metric)}:
+            return found
         if self.score(baseline, metric).get("at_chance"):  # it has learned nothing to be sooner at
             return found
         for way in WAYS:
@@ -211,8 +216,8 @@ class Outcomes:
                 continue
             of_metric = [
                 {"arm": arm.name, "against": arm.against, "metric": metric, **self.comparison(arm, metric)}
-                for arm in self.study.arms
-                if arm.against
+                for arm in self.arms_with(metric)
+                if arm.against and self.study.arm(arm.against) in self.arms_with(metric)
             ]
             tested = [entry for entry in of_metric if entry["p"] is not None]
             for entry, p in zip(tested, inference.holm([entry["p"] for entry in tested]), strict=True):
@@ -240,7 +245,9 @@ class Outcomes:
         """summary.json: by arm, each metric's mean and interval, the speed-up and the dose."""
         found = {}
         for arm in self.study.arms:
-            entry: dict[str, Any] = {metric: self.score(arm, metric) for metric in self.metrics()}
+            entry: dict[str, Any] = {
+                metric: self.score(arm, metric) for metric in self.metrics() if arm in self.arms_with(metric)
+            }
             entry["seeds"] = list(self.study.seeds_of(arm))
             entry["swapped_share"] = self.mean(arm, "link/swapped_share")
             entry["speedup"] = entry["speedup_interval"] = None

@@ -141,7 +141,7 @@ def _blocks(outcomes: Outcomes, figures: pathlib.Path) -> Iterator[Block]:
     yield Table(
         ["arm", "against", "seeds", "what it is", "flags"],
         [[arm.name, arm.against, str(arm.seeds), arm.about, " ".join(arm.flags)] for arm in study.arms],
-        f"All: --config={study.base} {' '.join(study.flags)}. Declared before the runs: outcome {metric} of"
+        f"All: --config={primary.base} {' '.join(study.flags)}. Declared before the runs: outcome {metric} of"
         f" {primary.name} against {primary.against}, speed-up at {study.primary.level:.0%} of its gain, equivalence"
         f" within {wording.difference(metric, study.margin, None).lstrip('+')}.",
         text=(0, 1, 3, 4),
@@ -168,7 +168,7 @@ def _main_table(outcomes: Outcomes) -> Table:
     study, metric = outcomes.study, outcomes.study.primary.metric
     compared = {entry["arm"]: entry for entry in outcomes.comparisons() if entry["metric"] == metric}
     rows = []
-    for arm in study.arms:
+    for arm in outcomes.arms_with(metric):
         cells = [arm.name, wording.score(metric, outcomes.score(arm, metric))]
         if arm.name in compared:
             found = compared[arm.name]
@@ -187,7 +187,7 @@ def _score_tables(outcomes: Outcomes) -> Iterator[Block]:
     for metric in tested:
         if outcomes.at_chance(metric):
             scores = ", ".join(
-                f"{arm.name} {wording.score(metric, outcomes.score(arm, metric))}" for arm in outcomes.study.arms
+                f"{arm.name} {wording.score(metric, outcomes.score(arm, metric))}" for arm in outcomes.arms_with(metric)
             )
             chance = wording.value(metric, outcomes.chance_of(metric))
             yield Paragraph(f"{metric}: at chance ({chance}) in every arm, no information ({scores}).")
@@ -195,7 +195,7 @@ def _score_tables(outcomes: Outcomes) -> Iterator[Block]:
     for metric in dict.fromkeys(entry["metric"] for entry in compared):
         by_arm = {entry["arm"]: entry for entry in compared if entry["metric"] == metric}
         rows = []
-        for arm in outcomes.study.arms:
+        for arm in outcomes.arms_with(metric):
             score = outcomes.score(arm, metric)
             note = " at chance" if score.get("at_chance") else ""
             cells = [arm.name, wording.score(metric, score) + note]

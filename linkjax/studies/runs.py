@@ -79,7 +79,7 @@ def list_runs(study: Study, out: pathlib.Path) -> list[Run]:
 
 
 def _run(study: Study, arm: Arm, seed: int, out: pathlib.Path, before: dict[tuple[str, int], Run]) -> Run:
-    flags = (f"--config={study.base}", *study.flags, *study.seed_flags.format(seed=seed).split(), *arm.flags)
+    flags = (f"--config={arm.base}", *study.flags, *study.seed_flags.format(seed=seed).split(), *arm.flags)
     try:
         config, _ = configs.parse(["linkjax.train", *flags], {})
         data = _data_folder(config, out)
