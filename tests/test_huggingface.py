@@ -1,5 +1,6 @@
 """Hugging Face's layout: folders and what is wrong with them, settings, and parameters on any mesh."""
 
+import dataclasses
 import json
 import pathlib
 
@@ -24,6 +25,7 @@ GROUPS = ModelSettings(layers=3, width=32, heads=4, kv_heads=2, head_width=12, h
                        norm_epsilon=1e-5, vocabulary=203)  # fmt: skip
 UNTIED = ModelSettings(layers=2, width=32, heads=4, kv_heads=4, head_width=8, hidden=48, qk_norm=False,
                        tied_embeddings=False, vocabulary=256)  # fmt: skip
+SCALED = dataclasses.replace(UNTIED, rope_factor=8.0, rope_low=1.5, rope_high=3.0, rope_length=16)
 
 
 def trainer(settings, devices=1, **mesh):
@@ -159,12 +161,12 @@ def test_no_folder_and_weights_of_another_kind_are_sentences(tmp_path):
         opened.read("b")
 
 
-@pytest.mark.parametrize("settings", [GROUPS, UNTIED], ids=["groups", "untied"])
+@pytest.mark.parametrize("settings", [GROUPS, UNTIED, SCALED], ids=["groups", "untied", "scaled"])
 def test_settings_come_back(settings):
     config = to_config(settings, settings.vocabulary, 64)
     assert from_config(config, "it") == settings
-    of_version_4 = {name: value for name, value in config.items() if name != "rope_parameters"} | {"rope_scaling": None}
-    of_version_5 = {name: value for name, value in config.items() if name != "rope_theta"}
+    of_version_4 = {name: value for name, value in config.items() if name != "rope_parameters"}
+    of_version_5 = {name: value for name, value in config.items() if name not in ("rope_theta", "rope_scaling")}
     assert from_config(of_version_4, "it") == from_config(of_version_5, "it") == settings
 
 
@@ -189,7 +191,8 @@ def test_what_a_config_leaves_out_is_as_its_family_has_it():
         ({"hidden_act": "gelu"}, "hidden_act 'gelu'"),
         ({"use_sliding_window": True}, "use_sliding_window True"),
         ({"layer_types": ["sliding_attention"] * 3}, "layer_types"),
-        ({"rope_scaling": {"rope_type": "llama3", "factor": 8.0}}, "rope_scaling .*llama3"),
+        ({"rope_scaling": {"rope_type": "llama3", "factor": 8.0}}, "None as rope_scaling.low_freq_factor"),
+        ({"rope_scaling": {"rope_type": "yarn", "factor": 8.0}}, "rope_scaling .*yarn"),
         ({"rope_scaling": {"type": "linear", "factor": 2.0}}, "rope_scaling .*linear"),
         ({"rope_parameters": {"full_attention": {"rope_theta": 1e4}}}, "rope_parameters"),
         ({"rope_parameters": {"rope_theta": 1e4, "partial_rotary_factor": 0.5}}, "rope_parameters"),

@@ -33,7 +33,13 @@ SHAPE = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "nu
 # family, settings, dtype, bytes of a file
 MODELS = {
     "llama": ("Llama", {"vocab_size": 203, "num_key_value_heads": 2}, "float32", "5GB"),
-    "tied llama": ("Llama", {"vocab_size": 300, "tie_word_embeddings": True, "rope_theta": 5e5}, "float16", "5GB"),
+    "tied llama": (
+        "Llama",
+        {"vocab_size": 300, "tie_word_embeddings": True,
+         "rope_parameters": {"rope_type": "llama3", "rope_theta": 1e4, "factor": 8.0, "low_freq_factor": 1.0,
+                             "high_freq_factor": 4.0, "original_max_position_embeddings": 16}},
+        "float16", "5GB",
+    ),
     "qwen3": ("Qwen3", {"vocab_size": 259, "num_key_value_heads": 2, "head_dim": 12, "rms_norm_eps": 1e-5},
               "bfloat16", "20KB"),
     "tied qwen3": ("Qwen3", {"vocab_size": 128, "num_key_value_heads": 4, "head_dim": 8, "tie_word_embeddings": True},

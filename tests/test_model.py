@@ -9,7 +9,7 @@ from flax import nnx
 
 from linkjax.errors import UserError
 from linkjax.model.attention import attend
-from linkjax.model.decoder import Decoder, ModelSettings, padded_vocabulary, rotate
+from linkjax.model.decoder import Decoder, ModelSettings, padded_vocabulary, rotary_frequencies, rotate
 from linkjax.model.sizes import SIZES
 
 SETTINGS = ModelSettings(layers=2, width=32, heads=4, kv_heads=2, head_width=8, hidden=64)
@@ -69,8 +69,10 @@ def test_attention_equals_jax_own():
 def test_rotation_makes_scores_depend_on_distance_alone():
     x, y = (jax.random.normal(jax.random.key(i), (1, 1, 1, 8)) for i in range(2))
 
+    frequencies = rotary_frequencies(ModelSettings(head_width=8))
+
     def score(i, j):
-        return float((rotate(x, jnp.array([[i]]), 1e4) * rotate(y, jnp.array([[j]]), 1e4)).sum())
+        return float((rotate(x, jnp.array([[i]]), frequencies) * rotate(y, jnp.array([[j]]), frequencies)).sum())
 
     assert score(3, 1) == pytest.approx(score(12, 10), abs=1e-5)
     assert score(3, 1) != pytest.approx(score(3, 2), abs=1e-3)

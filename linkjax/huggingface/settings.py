@@ -35,7 +35,11 @@ _OFF: dict[str, tuple[Any, ...]] = {
 _FAMILIES = {"llama": "LlamaForCausalLM", "qwen3": "Qwen3ForCausalLM"}
 _ROPE = ("rope_scaling", "rope_parameters")
 # The settings that a folder says; the rest of them is how the model is computed.
-SHAPE = (*_INTEGERS, "qk_norm", "tied_embeddings", "rope_base", "norm_epsilon", "logit_cap")
+SHAPE = (*_INTEGERS, "qk_norm", "tied_embeddings", "rope_base", "rope_factor", "rope_low", "rope_high", "rope_length",
+         "norm_epsilon", "logit_cap")  # fmt: skip
+# Of rotary frequencies as Llama 3.1 divides them.
+_SCALING = {"rope_factor": "factor", "rope_low": "low_freq_factor", "rope_high": "high_freq_factor",
+            "rope_length": "original_max_position_embeddings"}  # fmt: skip
 
 
 def to_config(settings: ModelSettings, vocabulary: int, length: int, dtype: str = "float32") -> dict[str, Any]:
@@ -61,33 +65,40 @@ def to_config(settings: ModelSettings, vocabulary: int, length: int, dtype: str 
             " a Llama, where that must be."
         )
     theta = float(settings.rope_base)
+    scaling: dict[str, Any] = {"rope_type": "default"}
+    if settings.rope_factor != 1:
+        scaling = {"rope_type": "llama3"} | {field: getattr(settings, name) for name, field in _SCALING.items()}
     only = (
         {"use_sliding_window": False, "sliding_window": None}
         if family == "qwen3"
         else {"mlp_bias": False, "pretraining_tp": 1}
     )
-    return {
-        "architectures": [_FAMILIES[family]],
-        "model_type": family,
-        "vocab_size": vocabulary,
-        "hidden_size": settings.width,
-        "intermediate_size": settings.hidden,
-        "num_hidden_layers": settings.layers,
-        "num_attention_heads": settings.heads,
-        "num_key_value_heads": settings.kv_heads,
-        "head_dim": settings.head_width,
-        "hidden_act": "silu",
-        "max_position_embeddings": length,
-        "rms_norm_eps": settings.norm_epsilon,
-        "rope_parameters": {"rope_type": "default", "rope_theta": theta},
-        "rope_theta": theta,
-        "tie_word_embeddings": settings.tied_embeddings,
-        "attention_bias": False,
-        "attention_dropout": 0.0,
-        "initializer_range": 0.02,
-        "use_cache": True,
-        "torch_dtype": dtype,
-    } | only
+    return (
+        {
+            "architectures": [_FAMILIES[family]],
+            "model_type": family,
+            "vocab_size": vocabulary,
+            "hidden_size": settings.width,
+            "intermediate_size": settings.hidden,
+            "num_hidden_layers": settings.layers,
+            "num_attention_heads": settings.heads,
+            "num_key_value_heads": settings.kv_heads,
+            "head_dim": settings.head_width,
+            "hidden_act": "silu",
+            "max_position_embeddings": length,
+            "rms_norm_eps": settings.norm_epsilon,
+            "rope_parameters": {**scaling, "rope_theta": theta},
+            "rope_theta": theta,
+            "tie_word_embeddings": settings.tied_embeddings,
+            "attention_bias": False,
+            "attention_dropout": 0.0,
+            "initializer_range": 0.02,
+            "use_cache": True,
+            "torch_dtype": dtype,
+        }
+        | only
+        | ({} if settings.rope_factor == 1 else {"rope_scaling": scaling})
+    )
 
 
 def from_config(config: dict[str, Any], place: str) -> ModelSettings:
@@ -112,7 +123,8 @@ def from_config(config: dict[str, Any], place: str) -> ModelSettings:
     if kinds is not None and not (isinstance(kinds, list) and all(kind == "full_attention" for kind in kinds)):
         raise _unusable(place, "layer_types", kinds)
     filled = {"head_dim": 128, "num_key_value_heads": 32} if family == "qwen3" else {}
-    filled |= {"rms_norm_eps": 1e-6, "tie_word_embeddings": False, "rope_theta": _rope_base(config, place)}
+    filled |= {"rms_norm_eps": 1e-6, "tie_word_embeddings": False}
+    rope = _rope(config, place)
     config = filled | config
     heads = _integer(config, "num_attention_heads", place)
     if config.get("num_key_value_heads") is None:
@@ -129,25 +141,29 @@ def from_config(config: dict[str, Any], place: str) -> ModelSettings:
             **{name: _integer(config, field, place) for name, field in _INTEGERS.items()},
             qk_norm=family == "qwen3",
             tied_embeddings=tied,
-            rope_base=_rope_base(config, place),
+            **rope,
             norm_epsilon=_number(config["rms_norm_eps"], "rms_norm_eps", place),
         )
     except UserError as error:
         raise UserError(f"{place}: {error}") from error
 
 
-def _rope_base(config: dict[str, Any], place: str) -> float:
-    base = config.get("rope_theta", 10_000.0)
+def _rope(config: dict[str, Any], place: str) -> dict[str, Any]:
+    """The settings of the rotary positions."""
+    base, found = config.get("rope_theta", 10_000.0), {}
     for field in _ROPE:
         rope = config.get(field) or {}
         if not isinstance(rope, dict):
             raise _unusable(place, field, rope)
         kind = rope.get("rope_type", rope.get("type", "default"))
         nested = any(isinstance(value, dict) for value in rope.values())
-        if kind != "default" or nested or rope.get("partial_rotary_factor", 1) != 1:
+        if kind not in ("default", "llama3") or nested or rope.get("partial_rotary_factor", 1) != 1:
             raise _unusable(place, field, rope)
         base = rope.get("rope_theta", base)
-    return _number(base, "rope_theta", place)
+        if kind == "llama3":
+            found = {name: _number(rope.get(of), f"{field}.{of}", place) for name, of in _SCALING.items()}
+            found["rope_length"] = int(found["rope_length"])
+    return found | {"rope_base": _number(base, "rope_theta", place)}
 
 
 def _integer(config: dict[str, Any], field: str, place: str) -> int:

@@ -6,6 +6,7 @@ elsewhere (`Layout`). The parameters map one to one to Qwen3 (Yang et al. 2025),
 """
 
 import dataclasses
+import math
 from collections.abc import Callable
 
 import jax
@@ -43,6 +44,10 @@ class ModelSettings:
     qk_norm: bool = setting(True, "RMSNorm on queries and keys")
     tied_embeddings: bool = setting(True, "one matrix for input and output embeddings")
     rope_base: float = setting(10_000.0, "base of the rotary position frequencies")
+    rope_factor: float = setting(1.0, "the slow rotary frequencies are divided by it, as Llama 3.1's; 1 = none are")
+    rope_low: float = setting(1.0, "those with at most so many turns in rope_length tokens are divided by all of it")
+    rope_high: float = setting(4.0, "those with at least so many turns in rope_length tokens are left as they are")
+    rope_length: int = setting(8192, "tokens of a row before the frequencies were divided")
     norm_epsilon: float = setting(1e-6, "added to the mean square in RMSNorm")
     dtype: str = setting("float32", "of the computation: float32 or bfloat16; weights and loss are float32")
     attention: str = setting("auto", "auto (by device), reference, splash (TPU) or cudnn (Hopper GPUs and newer)")
@@ -66,6 +71,11 @@ class ModelSettings:
                 raise UserError(f"model.{name} is '{getattr(self, name)}': choose {', '.join(known)}.")
         if not 0 <= self.vocabulary <= _MOST_PIECES:
             raise UserError(f"model.vocabulary is {self.vocabulary}: choose 0 (the tokenizer's) or more.")
+        if not (self.rope_factor >= 1 and 0 < self.rope_low < self.rope_high and self.rope_length > 0):
+            raise UserError(
+                f"model.rope_factor is {self.rope_factor}, rope_low {self.rope_low}, rope_high {self.rope_high},"
+                f" rope_length {self.rope_length}: choose a factor of 1 or more, 0 < low < high, and a length above 0."
+            )
         if not 0 <= self.logit_cap < float("inf"):
             raise UserError(f"model.logit_cap is {self.logit_cap}: choose 0 (none) or more.")
 
@@ -237,8 +247,9 @@ class Block(nnx.Module):
         if settings.qk_norm:
             q_BxLxHxK = rms_norm(q_BxLxHxK, self.norm_query_K[...], settings.norm_epsilon)
             k_BxLxGxK = rms_norm(k_BxLxGxK, self.norm_key_K[...], settings.norm_epsilon)
-        q_BxLxHxK = rotate(q_BxLxHxK, positions_BxL, settings.rope_base)
-        return q_BxLxHxK, rotate(k_BxLxGxK, positions_BxL, settings.rope_base), v_BxLxGxK
+        frequencies_k = rotary_frequencies(settings)
+        q_BxLxHxK = rotate(q_BxLxHxK, positions_BxL, frequencies_k)
+        return q_BxLxHxK, rotate(k_BxLxGxK, positions_BxL, frequencies_k), v_BxLxGxK
 
     def _add(self, x_BxLxD: jax.Array, a_BxLxHxK: jax.Array) -> jax.Array:
         """The stream with what attention found and what the feed-forward makes of it."""
@@ -260,10 +271,22 @@ def rms_norm(x: jax.Array, scale: jax.Array, epsilon: float) -> jax.Array:
     return (wide * scale.reshape(shape)).astype(x.dtype)
 
 
-def rotate(x_BxLxHxK: jax.Array, positions_BxL: jax.Array, base: float) -> jax.Array:
+def rotary_frequencies(settings: ModelSettings) -> jax.Array:
+    """frequencies_k in radians a token, of half of a head's width; slow ones divided as in Llama 3.1.
+
+    That is `_compute_llama3_parameters` of transformers: between rope_low and rope_high turns it goes over linearly.
+    """
+    half = settings.head_width // 2
+    frequencies_k = settings.rope_base ** (-jnp.arange(half, dtype=jnp.float32) / half)
+    if settings.rope_factor == 1:
+        return frequencies_k
+    turns_k = settings.rope_length * frequencies_k / (2 * math.pi)
+    kept_k = jnp.clip((turns_k - settings.rope_low) / (settings.rope_high - settings.rope_low), 0, 1)
+    return frequencies_k * (kept_k + (1 - kept_k) / settings.rope_factor)
+
+
+def rotate(x_BxLxHxK: jax.Array, positions_BxL: jax.Array, frequencies_k: jax.Array) -> jax.Array:
     """Rotary positions (Su et al. 2021), halves rotated against each other as in Hugging Face's layout."""
-    half = x_BxLxHxK.shape[-1] // 2
-    frequencies_k = base ** (-jnp.arange(half, dtype=jnp.float32) / half)
     angles_BxLx1xk = (positions_BxL.astype(jnp.float32)[..., None] * frequencies_k[None, None])[:, :, None]
     cos, sin = jnp.cos(angles_BxLx1xk), jnp.sin(angles_BxLx1xk)
     first, second = jnp.split(x_BxLxHxK.astype(jnp.float32), 2, axis=-1)
