@@ -82,7 +82,7 @@ def get_config(argument: str = ""):
         config.primary["arm"], config.equivalent, config.curves = f"baseline_anchors_{SWEEP[-1]}", (), {}
         config.contrasts = {}
     elif is_cpu_test(argument):
-        config.base = "configs/base.py:cpu"
+        config.base, config.seed_flags = "configs/base.py:cpu", "--config.seed={seed} --config.data_seed={seed}"
         config.flags = ("--config.eval_every=5",)
         config.arms = {name: config.arms[name] for name in ("baseline", "link", "word_list")}
         config.arms["word_list"]["seeds"] = 1

@@ -238,7 +238,8 @@ def _cost_table(outcomes: Outcomes) -> Table:
         cells = [arm.name, wording.value("", swapped), f"{cost['tokens']:,.0f}", f"{cost['seconds']:,.0f}"]
         for metric in shown:
             mean = outcomes.mean(arm, metric)
-            cells.append(f"{mean:.1f}" if metric.startswith("passes/") else wording.value(metric, mean))
+            is_count = mean is not None and metric.startswith("passes/")
+            cells.append(f"{mean:.1f}" if is_count else wording.value(metric, mean))
         rows.append(cells)
     return Table(
         ["arm", "English words swapped", "tokens", "seconds", *shown],
