@@ -126,7 +126,7 @@ def test_a_failed_run_is_named_with_what_it_said(folder, tmp_path):
         "def get_config():\n"
         "    config = toy_link.get_config('cpu')\n"
         "    config.arms, config.seeds = {name: config.arms[name] for name in ('baseline', 'link')}, (0,)\n"
-        "    config.arms['baseline']['flags'] = '--config.mesh.fsdp=3'\n"
+        "    config.arms['baseline']['flags'] += ' --config.mesh.fsdp=3'\n"
         "    return config\n"
     )
     done = run("study", f"--config={path}", f"--out={tmp_path}/out", code=2)
