@@ -16,15 +16,7 @@ def scores_of(arms, tmp_path, steps, data, *flags):
         workdir = tmp_path / arm
         folders = [f"--config.data={data}", f"--workdir={workdir}"]
         sizes = [f"--config.steps={steps}", f"--config.eval_every={steps}"]
-        run(
-            "train",
-            "--config=configs/base.py",
-            f"--config.data={data}",
-            f"--workdir={workdir}",
-            *sizes,
-            *flags,
-            *of_arm,
-        )
+        run("train", "--config=configs/base.py", *folders, *sizes, *flags, *of_arm)
         scores[arm] = json.loads((workdir / "summary.json").read_text())
     return scores
 
