@@ -10,8 +10,9 @@ from linkjax.data.items import ItemFolder
 from linkjax.data.prepared import Prepared
 from linkjax.data.tokenizer import Tokenizer, train_tokenizer
 from linkjax.errors import UserError
+from linkjax.lexicon import Lexicon
 from linkjax.preparation.cloze import CHOICES, Vocabulary, cloze_items, parse, spaced_words
-from linkjax.preparation.evaluations import write_clozes_of
+from linkjax.preparation.evaluations import Side, write_clozes, write_clozes_of
 from linkjax.prepare import prepare, run_evaluations
 from tests.conftest import ROOT
 
@@ -110,9 +111,22 @@ def test_words_keep_vowel_signs_and_accents_and_lose_the_signs_after_them():
 
 
 def test_names():
-    assert parse("cloze_sw") == ("cloze_sw", "sw", "")
-    assert parse("cloze_sw:news/a:b.txt") == ("cloze_sw", "sw", "news/a:b.txt")
+    assert parse("cloze_sw") == ("sw", "")
+    assert parse("cloze_sw:news/a:b.txt") == ("sw", "news/a:b.txt")
+    assert parse("cloze_sw_news:a.txt") == ("sw_news", "a.txt")
     assert parse("xcopa_sw") is None
+
+
+def test_a_word_list_read_as_text_changes_no_item(tmp_path, tokenizer):
+    (tmp_path / "evaluation").mkdir()
+    text = Side("sw", lambda size: texts(2000, 0), list(texts(200, 1)))
+    words = Side("sw", lambda size: [f"dog - {word}" for word in _TRANSLATIONS], [])
+    lexicons = {"sw": Lexicon({"dog": tuple(_TRANSLATIONS)})}
+    made = []
+    for sides in ([text], [text, words]):
+        write_clozes(tmp_path, ["cloze_sw"], sides, tokenizer, lexicons)
+        made.append((tmp_path / "evaluation/cloze_sw.jsonl").read_bytes())
+    assert made[0] == made[1]
 
 
 def test_prepare_makes_a_cloze_of_held_out_text_or_of_a_file(tmp_path):
@@ -132,6 +146,16 @@ def test_prepare_makes_a_cloze_of_held_out_text_or_of_a_file(tmp_path):
     }
     run_evaluations(f"cloze_sw:{tmp_path / 'heldout.txt'}", "", str(tmp_path / "data"), str(tmp_path / "items"))
     assert ItemFolder(tmp_path / "items").items("cloze_sw") == folder.items("cloze_sw")
+    named = f"cloze_sw_news:{tmp_path / 'heldout.txt'}"
+    run_evaluations(f"{named},cloze_sw", "", str(tmp_path / "data"), str(tmp_path / "two"))
+    two = ItemFolder(tmp_path / "two")
+    assert [item | {"group": "sw"} for item in two.items("cloze_sw_news")] == two.items("cloze_sw")
+    assert {item["group"] for item in two.items("cloze_sw_news")} == {"sw_news"}
+    assert [about["metric"] for about in two.evaluations] == ["cloze", "cloze"]
+    with pytest.raises(UserError, match="cloze_sw_news is named twice: call one of them cloze_sw_news_MORE:FILE"):
+        write_clozes_of(tmp_path / "data", [named, named], folder)
+    with pytest.raises(UserError, match="cloze_sw_news names no file: write cloze_sw_news:FILE, or cloze_sw for"):
+        write_clozes_of(tmp_path, ["cloze_sw_news"], folder)
     with pytest.raises(UserError, match=r"cloze_en has 0 sentences"):
         write_clozes_of(tmp_path, ["cloze_en"], folder)
     with pytest.raises(UserError, match=r"cloze_de asks for text in 'de', and there is text in en, sw"):

@@ -23,7 +23,7 @@ from linkjax.data.tokenizer import AnyTokenizer
 from linkjax.errors import UserError
 
 METRIC, CHOICES, LEAST = "cloze", 8, 8
-_NAME = re.compile(r"(cloze_([^:]+))(?::(.+))?", re.DOTALL)
+_NAME = re.compile(r"cloze_([^:]+)(?::(.+))?", re.DOTALL)
 _SENTENCE = re.compile(r"[^.!?…।؟።]+(?:[.!?…।؟።]+[\"'”’»)\]]*)?")
 _SPACED = re.compile(r"(?<= )\S+")
 _FUNCTION_WORDS, _WORDS_BEFORE, _RATIO = 100, 4, 2.0
@@ -31,10 +31,10 @@ _MOST, _TRIED = 1000, 200  # items; words drawn on either side of an item's
 _SENTENCE_CHARACTERS = 400
 
 
-def parse(name: str) -> tuple[str, str, str] | None:
-    """Task, language and file ('' = the held-out text) that 'cloze_LANGUAGE' or 'cloze_LANGUAGE:FILE' names."""
+def parse(name: str) -> tuple[str, str] | None:
+    """What follows 'cloze_', LANGUAGE or LANGUAGE_NAME, and the file after a colon ('' = the held-out text)."""
     match = _NAME.fullmatch(name)
-    return (match[1], match[2], match[3] or "") if match else None
+    return (match[1], match[2] or "") if match else None
 
 
 def file_texts(path: str) -> Iterator[str]:
@@ -116,7 +116,7 @@ class Vocabulary:
         return len(self._tokenizer.encode(f"a {text}"))
 
 
-def cloze_items(texts: Iterable[str], language: str, vocabulary: Vocabulary, name: str) -> list[dict]:
+def cloze_items(texts: Iterable[str], group: str, vocabulary: Vocabulary, name: str) -> list[dict]:
     """The items of some documents, at most a thousand.
 
     Raises:
@@ -135,7 +135,7 @@ def cloze_items(texts: Iterable[str], language: str, vocabulary: Vocabulary, nam
     items: dict[str, dict] = {}
     for draw, sentence, document in heapq.nsmallest(4 * _MOST, sentences()):
         if len(items) < _MOST and (item := _item(f"{draw:016x}", sentence, vocabulary)):
-            items[item["id"]] = {"group": language, "cluster": document, "split": "test"} | item
+            items[item["id"]] = {"group": group, "cluster": document, "split": "test"} | item
     if len(items) < LEAST:
         raise UserError(
             f"{name} has {len(items)} sentences to ask for among {seen:,}, fewer than {LEAST}: give more held-out text,"

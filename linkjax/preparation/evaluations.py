@@ -47,24 +47,26 @@ def write_clozes(
     tokenizer: AnyTokenizer,
     lexicons: Mapping[str, Lexicon],
 ) -> list[dict[str, Any]]:
-    """The same of clozes, 'cloze_LANGUAGE' or 'cloze_LANGUAGE:FILE'.
+    """The same of clozes, 'cloze_LANGUAGE', 'cloze_LANGUAGE:FILE' or 'cloze_LANGUAGE_NAME:FILE'.
 
     Raises:
       UserError: there is no text of the language, or too little to make a cloze of.
     """
     scores: list[dict[str, Any]] = []
     for name in names:
-        task, language, file = cloze.parse(name)
+        group, file = cloze.parse(name)
+        task = f"cloze_{group}"
         if any(about["name"] == task for about in scores):
-            raise UserError(f"{task} is named twice: one cloze of a language is made.")
+            raise UserError(f"{task} is named twice: call one of them {task}_MORE:FILE.")
+        language = _language_of(group, sides)
+        if group != language and not file:
+            raise UserError(f"{task} names no file: write {task}:FILE, or cloze_{language} for the held-out text.")
         mine = [side for side in sides if side.language == language]
-        if not mine:
-            known = ", ".join(dict.fromkeys(side.language for side in sides))
-            raise UserError(f"{task} asks for text in '{language}', and there is text in {known}: name one of these.")
+        mine = [side for side in mine if side.heldout] or mine  # word lists are no text to count words in
         training = (text for side in mine for text in side.training(_VOCABULARY_BYTES))
         vocabulary = cloze.Vocabulary(training, tokenizer, _words_of(lexicons, language))
         texts = cloze.file_texts(file) if file else (text for side in mine for text in side.heldout)
-        items = cloze.cloze_items(texts, language, vocabulary, name)
+        items = cloze.cloze_items(texts, group, vocabulary, name)
         scores.append(write_items(folder, task, cloze.METRIC, None, items))
     return scores
 
@@ -80,6 +82,16 @@ def write_clozes_of(folder: pathlib.Path, names: Sequence[str], prepared: Prepar
         for component in prepared.components
     ]
     return write_clozes(folder, names, sides, prepared.tokenizer, prepared.lexicons)
+
+
+def _language_of(group: str, sides: Sequence[Side]) -> str:
+    """Of LANGUAGE or LANGUAGE_NAME."""
+    languages = list(dict.fromkeys(side.language for side in sides))
+    found = [language for language in languages if group == language or group.startswith(f"{language}_")]
+    if not found:
+        known = ", ".join(languages)
+        raise UserError(f"cloze_{group} asks for text in '{group}', and there is text in {known}: name one of these.")
+    return max(found, key=len)
 
 
 def _words_of(lexicons: Mapping[str, Lexicon], language: str) -> Iterable[str]:
