@@ -105,6 +105,7 @@ def test_constant_and_nan_models_score_nothing(toy, value):
 
     scores = accuracies(Ranking(items, toy.tokenizer, 64, 16).score(score), "fact_accuracy")
     assert set(scores.values()) == {0.0}
+    assert any("margin" in name for name in scores) == math.isfinite(value)
 
 
 def oracle(items, tokenizer):
@@ -125,10 +126,13 @@ def oracle(items, tokenizer):
 def test_an_oracle_scores_everything_and_permuted_answers_score_chance(toy):
     items = [item for item in toy.items("toy_world_facts") if item["group"] == "target_heldout"]
     score = oracle(items, toy.tokenizer)
-    assert accuracies(Ranking(items, toy.tokenizer, 64, 16).score(score), "a") == {
+    records = Ranking(items, toy.tokenizer, 64, 16).score(score)
+    assert accuracies(records, "a") == {
         "a/target_heldout": 1.0,
         "a_open/target_heldout": 1.0,
+        "a_margin/target_heldout": pytest.approx(np.mean([record["margin"] for record in records])),
     }
+    assert min(record["margin"] for record in records) > 0
     answers = np.random.default_rng(0).permutation([item["answer"] for item in items])
     permuted = [{**item, "answer": int(answer)} for item, answer in zip(items, answers, strict=True)]
     found = accuracies(Ranking(permuted, toy.tokenizer, 64, 16).score(score), "a")["a/target_heldout"]

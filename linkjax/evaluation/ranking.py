@@ -147,10 +147,12 @@ def judge(losses: np.ndarray, greedy: np.ndarray, choices: Sequence[str], answer
 
 
 def accuracies(records: Sequence[dict], metric: str) -> dict[str, float]:
-    """`METRIC/GROUP` and `METRIC_open/GROUP`: shares of a group's records."""
+    """`METRIC/GROUP` and `METRIC_open/GROUP`: shares of a group's records; `METRIC_margin/GROUP`: bits, their mean."""
     result = {}
     for group in dict.fromkeys(record["group"] for record in records):
         of_group = [record for record in records if record["group"] == group]
         result[f"{metric}/{group}"] = float(np.mean([record["correct"] for record in of_group]))
         result[f"{metric}_open/{group}"] = float(np.mean([record["open"] for record in of_group]))
+        if margins := [record["margin"] for record in of_group if record["margin"] is not None]:
+            result[f"{metric}_margin/{group}"] = float(np.mean(margins))
     return result

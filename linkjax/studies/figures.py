@@ -9,7 +9,7 @@ import numpy as np
 
 from linkjax.studies.arms import Arm
 from linkjax.studies.outcomes import Outcomes
-from linkjax.studies.wording import BITS, axis_label
+from linkjax.studies.wording import BITS, axis_label, is_share
 
 matplotlib.use("Agg")
 from matplotlib import pyplot
@@ -21,12 +21,13 @@ _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#
 def learning_curves(outcomes: Outcomes, arms: Sequence[Arm], metric: str, path: pathlib.Path) -> str | None:
     """Mean over seeds with their range; None where no arm has two evaluations. Returns the SVG and writes the PNG."""
     figure, axes = _figure()
-    scale = 1 if metric.startswith(BITS) else 100
+    scale = 100 if is_share(metric) else 1
     drawn = False
     for arm, colour in zip(arms, _COLOURS, strict=False):
         if (curves := outcomes.curves(arm, metric)) is None:
             continue
-        at_E, scores_SxE = curves.at_SxE.mean(0), scale * np.abs(curves.scores_SxE)
+        sign = -1 if metric.startswith(BITS) else 1
+        at_E, scores_SxE = curves.at_SxE.mean(0), scale * sign * curves.scores_SxE
         axes.plot(at_E, scores_SxE.mean(0), label=arm.name, color=colour)
         axes.fill_between(at_E, scores_SxE.min(0), scores_SxE.max(0), color=colour, alpha=0.2, linewidth=0)
         drawn = True
@@ -40,7 +41,7 @@ def score_curve(
 ) -> str:
     """Final scores of arms against what differs between them, each beside the arm it is compared with."""
     figure, axes = _figure()
-    scale = 1 if metric.startswith(BITS) else 100
+    scale = 100 if is_share(metric) else 1
     own = [(x, outcomes.study.arm(name)) for x, name in points]
     others = [(x, outcomes.study.arm(arm.against)) for x, arm in own if arm.against]
     groups = [("the arm", own, _COLOURS[0]), ("what it is compared with", others, _COLOURS[1])]
@@ -68,7 +69,7 @@ def _chance(outcomes: Outcomes, metric: str, axes) -> None:
 
 def _finished(figure, axes, metric: str, path: pathlib.Path) -> str:
     axes.set_ylabel(axis_label(metric))
-    if not metric.startswith(BITS):
+    if is_share(metric):
         axes.set_ylim(0, 102)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize="small")

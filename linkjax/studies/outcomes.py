@@ -53,24 +53,13 @@ def read_run(run: Run) -> Finished:
     if (run.workdir / PROBE).exists():
         scores |= _probed(read_json(run.workdir / PROBE, _MOST_BYTES))
     items: dict[str, dict[str, tuple[float, float]]] = {}
-    metrics = _metrics_by_group(summary)
+    metrics = {about["name"]: about["metric"] for about in Prepared(run.data).manifest["evaluations"]}
     if (run.workdir / "items.jsonl").exists():
         for item in read_jsonl(run.workdir / "items.jsonl"):
-            for metric in metrics.get(item["group"], ()):
-                clusters = items.setdefault(metric, {})
-                right, count = clusters.get(f"{item['task']} {item['cluster']}", (0.0, 0.0))
-                clusters[f"{item['task']} {item['cluster']}"] = right + item["correct"], count + 1
+            clusters = items.setdefault(f"{metrics[item['task']]}/{item['group']}", {})
+            right, count = clusters.get(f"{item['task']} {item['cluster']}", (0.0, 0.0))
+            clusters[f"{item['task']} {item['cluster']}"] = right + item["correct"], count + 1
     return Finished(run, _evaluations(run), scores, items, summary.get("chance", {}))
-
-
-def _metrics_by_group(summary: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Group of items -> metrics that are their accuracy."""
-    found: dict[str, list[str]] = {}
-    for name in summary:
-        metric, _, group = name.partition("/")
-        if f"{metric}_open/{group}" in summary:
-            found.setdefault(group, []).append(name)
-    return found
 
 
 def _evaluations(run: Run) -> list[dict[str, float]]:

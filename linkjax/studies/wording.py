@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 BITS = "bits_per_byte/"  # of these less is better
+_MARGIN = "_margin/"  # bits
 _RANGE = "{}–{}"
 
 
 def is_share(metric: str) -> bool:
-    return not metric.startswith(BITS)
+    return not metric.startswith(BITS) and _MARGIN not in metric
 
 
 def axis_label(metric: str) -> str:
@@ -35,7 +36,8 @@ def score(metric: str, found: dict[str, Any]) -> str:
 
 def difference(metric: str, number: float, ends: Sequence[float] | None) -> str:
     """'+81.3 points (+78.0 to +84.1)'."""
-    scale, unit, digits = (100, "points", 1) if is_share(metric) else (1, "bits per byte", 3)
+    unit = "bits" if _MARGIN in metric else "bits per byte"
+    scale, unit, digits = (100, "points", 1) if is_share(metric) else (1, unit, 3)
     shown = f"{scale * number:+.{digits}f} {unit}"
     if ends is None:
         return shown
