@@ -8,9 +8,21 @@ with training, or a shorter one that is there as a whole, is dropped: held-out m
 
 import argparse
 import pathlib
+import re
 import sys
+from collections.abc import Container
+from typing import NamedTuple
 
 _WINDOW = 5
+_WORD = re.compile(r"\w+")
+
+
+class Split(NamedTuple):
+    """Verses by place, in order: to train on, held out, and dropped as seen."""
+
+    train: dict[str, str]
+    heldout: dict[str, str]
+    dropped: dict[str, str]
 
 
 def main() -> None:
@@ -19,28 +31,55 @@ def main() -> None:
     parser.add_argument("--heldout", required=True, help="books kept out of training, separated by commas")
     parser.add_argument("--out", type=pathlib.Path, required=True, help="folder to write")
     arguments = parser.parse_args()
-    books = set(arguments.heldout.split(","))
-    train, heldout = [], []
+    found = split(read_verses(arguments.verses), set(arguments.heldout.split(",")))
+    write(found, arguments.out)
+    print(f"{len(found.train)} verses to train on, {len(found.heldout)} held out, {len(found.dropped)} dropped as seen")
+
+
+def read_verses(path: pathlib.Path) -> dict[str, str]:
+    """Place -> text. Ends the program where the file cannot be read, or has a place twice."""
+    verses: dict[str, str] = {}
     try:
-        lines = arguments.verses.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        sys.exit(f"error: {arguments.verses} cannot be read: {error}.")
-    for line in lines:
+        sys.exit(f"error: {path} cannot be read: {error}.")
+    for number, line in enumerate(lines, start=1):
         place, _, text = line.partition("\t")
-        (heldout if place.partition(".")[0] in books else train).append(text)
-    seen = {window for text in train for window in _windows(text)}
-    kept = [text for text in heldout if seen.isdisjoint(_windows(text))]
-    if not train or not kept:
-        sys.exit(f"error: {len(train)} verses for training and {len(kept)} held out: check the names in --heldout.")
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    (arguments.out / "train.txt").write_text("\n".join(train) + "\n", encoding="utf-8")
-    (arguments.out / "heldout.txt").write_text("\n".join(kept) + "\n", encoding="utf-8")
-    print(f"{len(train)} verses to train on, {len(kept)} held out, {len(heldout) - len(kept)} dropped as seen")
+        if not line.strip():
+            continue
+        if place in verses:
+            sys.exit(f"error: {path}, line {number} is verse {place!r:.80} again: it must be there once.")
+        verses[place] = text
+    return verses
 
 
-def _windows(text: str) -> set[tuple[str, ...]]:
-    words = text.lower().split()
-    return {tuple(words[start : start + _WINDOW]) for start in range(max(len(words) - _WINDOW, 0) + 1)}
+def split(verses: dict[str, str], books: Container[str]) -> Split:
+    """Ends the program where there is nothing to train on, or nothing held out."""
+    found = Split({}, {}, {})
+    for place, text in verses.items():
+        if place.partition(".")[0] not in books:
+            found.train[place] = text
+    seen = {window for text in found.train.values() for window in windows(text, _WINDOW)}
+    for place, text in verses.items():
+        if place not in found.train:
+            of_kind = found.heldout if seen.isdisjoint(windows(text, _WINDOW)) else found.dropped
+            of_kind[place] = text
+    if not found.train or not found.heldout:
+        counts = f"{len(found.train)} verses for training and {len(found.heldout)} held out"
+        sys.exit(f"error: {counts}: check the names of the held-out books.")
+    return found
+
+
+def write(found: Split, folder: pathlib.Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, verses in (("train", found.train), ("heldout", found.heldout)):
+        (folder / f"{name}.txt").write_text("".join(f"{text}\n" for text in verses.values()), encoding="utf-8")
+
+
+def windows(text: str, length: int) -> set[tuple[str, ...]]:
+    """As many words in a row, from everywhere in a text; of a shorter one all of it. Case and signs do not count."""
+    words = _WORD.findall(text.lower())
+    return {tuple(words[start : start + length]) for start in range(max(len(words) - length, 0) + 1)}
 
 
 if __name__ == "__main__":

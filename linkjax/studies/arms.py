@@ -17,7 +17,7 @@ A study's config (configs/studies/*.py) has
     doses             arms that differ by the dose, of which the last sentence names the best; () = no such sentence
 
 and settings of its own, at the top level, that `passed` names: they go to all runs as --config.NAME=VALUE, so that the
-study's command line takes them, and `{NAME}` in flags and metrics stands for their values.
+study's command line takes them, and `{NAME}` in flags, seed_flags and metrics stands for their values.
 """
 
 import dataclasses
@@ -153,7 +153,7 @@ def read_study(config: ml_collections.ConfigDict) -> Study:
         title=config.title,
         question=config.question,
         flags=(*filled(config.flags), *passed),
-        seed_flags=config.seed_flags,
+        seed_flags=config.seed_flags.format(**values, seed="{seed}"),
         arms=arms,
         seeds=seeds,
         primary=Primary(config.primary["arm"], *filled([config.primary["metric"]]), config.primary["level"]),

@@ -1,0 +1,153 @@
+"""Does LINK help for Swahili, and does it carry over what only the English says? With controls, on real text.
+
+    python tools/swahili_study.py --real_data=DIR --out=runs/swahili_files
+    python -m linkjax.study --config=configs/studies/swahili.py --out=runs/study_swahili
+
+10.3 MB of English (a Bible, Wikipedia, help pages), 0.57 MB of the Swahili New Testament, Wiktionary's and FreeDict's
+word lists merged. Asked are a cloze of held-out verses, XCOPA, and words that were kept from being swapped. Of half of
+the held-out verses, drawn anew for each seed, the English is withheld from training. (LINK less wrong pairs) on verses
+whose English was read, less the same on the others: only what the English says of them can move that.
+
+Declared beforehand: the dose, 30 % of the eligible words; the outcome, bits per byte of held-out Swahili; the contrast
+`knowledge`. 36 runs of a model with 1.4 million weights that reads the English once and a bit: going by
+configs/local_text.py, 10 minutes each on two CPU cores. `:gpu` is a larger form for one GPU, 91 million weights and
+some 17 passes over the English; it has not been run. `--config.evaluation_data=FOLDER` names the files' folder.
+The learning rate is constant and what is evaluated an average of the weights, as in toy_link.py.
+"""
+
+import ml_collections
+
+from linkjax.config import is_cpu_test
+
+RATIO = 0.3
+_FILES = "{evaluation_data}"
+_SMALL = ("--config.tokenizer.vocabulary_size=4096", "--config.eval_every=200")
+_LARGER = (
+    "--config.batch_size=128",
+    "--config.sequence_length=256",
+    "--config.model.layers=12",
+    "--config.model.width=768",
+    "--config.model.heads=12",
+    "--config.model.kv_heads=12",
+    "--config.model.head_width=64",
+    "--config.model.hidden=2048",
+    "--config.model.dtype=bfloat16",
+    "--config.optimizer.learning_rate=6e-4",
+    "--config.eval_every=150",
+    "--config.workers=4",
+)
+_OFF, _LINK = "--config.link.ratio=0", f"--config.link.ratio={RATIO}"
+
+
+def get_config(argument: str = ""):
+    config = ml_collections.ConfigDict(convert_dict=False)  # which would sort the arms
+    config.evaluation_data, config.steps = "runs/swahili_files", 1000
+    config.passed = ("evaluation_data", "steps")
+    config.title = "LINK for Swahili"
+    config.question = (
+        "A small model reads much English and a little Swahili. Does it read Swahili better if English words are"
+        " swapped for Swahili ones while it trains (LINK); do only the right pairs do it; and does it know in Swahili"
+        " what was said in English only? Verses of which neither was read tell the last from skill in Swahili."
+    )
+    config.base = "configs/local_text.py"
+    config.flags = (
+        "--config.target_language=sw",
+        f"--config.target={_FILES}/sw/train.txt",
+        f"--config.target_heldout={_FILES}/sw/heldout.txt",
+        f"--config.english_heldout={_FILES}/en_heldout.txt",
+        f"--config.lexicon={_FILES}/en-sw.tsv",
+        "--config.link.holdout=0.1",  # also without swaps, so that all are asked the same words
+        "--config.optimizer.schedule=wsd",
+        "--config.optimizer.decay_share=0",
+        "--config.optimizer.average_decay=0.97",
+        "--config.keep_checkpoints=1",
+    )
+    config.seed_flags = (
+        "--config.seed={seed} --config.data_seed={seed} --config.link.seed={seed}"
+        f" --config.english={_FILES}/{{seed}}/en.txt --config.evaluations=xcopa_sw,"
+        f"cloze_sw_read:{_FILES}/{{seed}}/read.txt,cloze_sw_withheld:{_FILES}/{{seed}}/withheld.txt"
+    )
+    config.seeds = (0, 1, 2, 3, 4)
+    target_rate, more = (0.05, _LARGER) if argument == "gpu" else (0.1, _SMALL)
+    config.flags += (f"--config.target_rate={target_rate}", *more)
+    config.arms = _arms(target_rate)
+    bits = "bits_per_byte/sw"
+    config.primary = {"arm": "link", "metric": bits, "level": 0.9}
+    config.margin, config.equivalent = 0.01, ()
+    config.metrics = (bits, "cloze/", "cloze_margin/", "xcopa/", "xcopa_margin/", "translation/", "bits_per_byte/en")
+    config.curves = {}
+    config.contrasts = {
+        "knowledge": {
+            "about": "What the model knows in Swahili because the English said it: (LINK less wrong pairs) in the cloze"
+            " of verses whose English was read, less the same of verses whose English was not",
+            "terms": _knowledge("cloze"),
+        },
+        "knowledge_margin": {"about": "The same in the right word's lead", "terms": _knowledge("cloze_margin")},
+        "right_pairs": {
+            "about": "What the right pairs do beyond exposure to words (LINK less wrong pairs), in bits per byte",
+            "terms": _right_pairs(bits),
+        },
+        "right_pairs_xcopa": {
+            "about": "The same in the lead of XCOPA's right choice",
+            "terms": _right_pairs("xcopa_margin/sw"),
+        },
+    }
+    config.doses = ("link", "link_falls", "link_no_lemmas", "link_no_function_words")
+    config.probe = True
+    if argument == "gpu":
+        config.steps = 1500
+    elif is_cpu_test(argument):
+        config.base, config.steps, config.seeds = "configs/local_text.py:cpu", 4, (0,)
+        config.arms = {name: config.arms[name] for name in ("baseline", "link", "scramble")}
+        config.doses, config.probe = ("link",), False
+    return config
+
+
+def _arms(target_rate: float) -> dict[str, dict]:
+    few = {"against": "baseline", "seeds": 3}
+    arms = {
+        "baseline": {"flags": _OFF, "about": "no swaps"},
+        "link": {"flags": _LINK, "against": "baseline", "about": "the declared dose: 30 % of the eligible words"},
+        "scramble": {
+            "flags": f"{_LINK} --config.link.scramble=True",
+            "against": "baseline",
+            "about": "as many swaps, wrong pairs matched in frequency and length",
+        },
+        "link_falls": {
+            "flags": f"--config.link.ratio={2 * RATIO} --config.link.schedule=linear",
+            "about": "from twice the declared dose to none at the end",
+        },
+        "link_no_lemmas": {
+            "flags": f"{_LINK} --config.link.lemmas=False",
+            "about": "the declared dose of the words that the list itself has, no forms of them",
+        },
+        "link_no_function_words": {
+            "flags": f"{_LINK} --config.link.exclude=english_function_words",
+            "about": "the declared dose, function words left alone",
+        },
+        "random_targets": {
+            "flags": f"{_LINK} --config.link.random_targets=True",
+            "about": "as many swaps, words of the Swahili text by their frequency",
+        },
+        "word_list": {
+            "flags": f"{_OFF} --config.word_list_rate=0.3",
+            "about": "no swaps; 30 % of the tokens are the word list as text, also the words that others never see",
+        },
+    }
+    for times in (2, 3):
+        share = target_rate * times
+        arms[f"target_rate_x{times}"] = {
+            "flags": f"{_OFF} --config.rates=0:local_text_sw={share:g}",
+            "about": f"no swaps, {share:.0%} of the tokens Swahili text",
+        }
+    return {name: arm if "against" in arm or name == "baseline" else few | arm for name, arm in arms.items()}
+
+
+def _right_pairs(metric: str) -> tuple[tuple[int, str, str], ...]:
+    return (1, "link", metric), (-1, "scramble", metric)
+
+
+def _knowledge(metric: str) -> tuple[tuple[int, str, str], ...]:
+    read = _right_pairs(f"{metric}/sw_read")
+    withheld = _right_pairs(f"{metric}/sw_withheld")
+    return (*read, *((-factor, arm, name) for factor, arm, name in withheld))
