@@ -1,12 +1,15 @@
 """Speed-ups and what can be said of differences: on curves and scores whose answers are known."""
 
+import json
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from linkjax.studies import inference
+from linkjax.studies import inference, outcomes, wording
 from linkjax.studies.curves import Curves, needed, score_at, speed_up
 
 STEPS = np.arange(1, 101) * 10.0
@@ -132,3 +135,23 @@ def test_differences_of_items_are_paired_by_cluster():
     ours, theirs = inference.interval_of_items(better), inference.interval_of_items(hard)
     assert 0 < low < high < 0.12
     assert high - low < 0.6 * (ours[1] - ours[0] + theirs[1] - theirs[0])
+
+
+def test_items_count_in_their_own_metric_where_groups_are_called_alike(tmp_path, monkeypatch):
+    asked = [{"name": "cloze_sw", "metric": "cloze"}, {"name": "xcopa_sw", "metric": "xcopa"}]
+    monkeypatch.setattr(outcomes, "Prepared", lambda folder: SimpleNamespace(manifest={"evaluations": asked}))
+    monkeypatch.setattr(outcomes, "_evaluations", lambda run: [])
+    summary = {"cloze/sw": 0.5, "cloze_open/sw": 0.0, "xcopa/sw": 1.0, "xcopa_open/sw": 0.0, "chance": {"xcopa": 0.5}}
+    (tmp_path / "summary.json").write_text(json.dumps(summary))
+    items = [("cloze_sw", "verse", True), ("cloze_sw", "verse", False), ("xcopa_sw", "1", True)]
+    lines = [{"task": task, "cluster": cluster, "group": "sw", "correct": right} for task, cluster, right in items]
+    (tmp_path / "items.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    found = outcomes.read_run(SimpleNamespace(workdir=tmp_path, data=tmp_path))
+    assert found.items == {"cloze/sw": {"cloze_sw verse": (1, 2)}, "xcopa/sw": {"xcopa_sw 1": (1, 1)}}
+
+
+def test_shares_leads_and_bits_per_byte_have_their_own_units():
+    assert wording.difference("cloze/sw", 0.0123, (0.01, 0.02)) == "+1.2 points (+1.0 to +2.0)"
+    assert wording.difference("cloze_margin/sw", 0.0123, (0.01, 0.02)) == "+0.012 bits (+0.010 to +0.020)"
+    assert wording.difference("bits_per_byte/sw", -0.0123, None) == "-0.012 bits per byte"
+    assert [wording.value(name, -0.5) for name in ("cloze/sw", "xcopa_margin/sw")] == ["-50.0 %", "-0.500"]
