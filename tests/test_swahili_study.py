@@ -96,7 +96,7 @@ def test_the_verses_of_both_languages_are_the_same(files, bible, verses):
     ordered = list(places)
 
     def alike(place, other):
-        return sum(math.log(len(ordered) / weights[part]) for part in english[place] & swahili[other])
+        return math.fsum(math.log(len(ordered) / weights[part]) for part in english[place] & swahili[other])
 
     beside = [(before, place, after) for (before, place), (_, after) in pairwise(pairwise(ordered))]
     passed = [
