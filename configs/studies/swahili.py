@@ -47,7 +47,7 @@ def get_config(argument: str = ""):
     config.question = (
         "A small model reads much English and a little Swahili. Does it read Swahili better if English words are"
         " swapped for Swahili ones while it trains (LINK); do only the right pairs do it; and does it know in Swahili"
-        " what was said in English only? Verses of which neither was read tell the last from skill in Swahili."
+        " what was said in English only? Verses that were read in neither language tell that from skill in Swahili."
     )
     config.base = "configs/local_text.py"
     config.flags = (
