@@ -9,7 +9,7 @@ the held-out verses, drawn anew for each seed, the English is withheld from trai
 whose English was read, less the same on the others: only what the English says of them can move that.
 
 Declared beforehand: the dose, 30 % of the eligible words; the outcome, bits per byte of held-out Swahili; the contrast
-`knowledge`. 36 runs of a model with 1.4 million weights that reads the English once and a bit: going by
+`knowledge`. 36 runs of a model with 1.4 million weights that reads the English 1.2 times: going by
 configs/local_text.py, 10 minutes each on two CPU cores. `:gpu` is a larger form for one GPU, 91 million weights and
 some 17 passes over the English; it has not been run. `--config.evaluation_data=FOLDER` names the files' folder.
 The learning rate is constant and what is evaluated an average of the weights, as in toy_link.py.
