@@ -1,4 +1,12 @@
-"""The toy world under the strains of a real language."""
+"""The toy world under the strains of a real language, with a small model: a harder test, in which English pays.
+
+    python -m linkjax.train --config=configs/strained_world.py
+
+Target words have endings that the word list does not have, and two pieces or more on average; eight English words have
+two meanings; few people are spoken of often, and those hardly spoken of are not in the list (docs/studies.md). Some
+two minutes of CPU time. Measured with one seed, LINK against --config.link.ratio=0:
+target_heldout 38 % (12 %), target_told 76 % (69 %), English 99 % (100 %) at 0.535 (0.458) bits per byte.
+"""
 
 import dataclasses
 
