@@ -13,6 +13,7 @@ from linkjax.vocabulary.__main__ import main
 from linkjax.vocabulary.merges import learn_merges, merged
 from linkjax.vocabulary.tokens import Vocabulary
 from linkjax.vocabulary.word_vectors import read_vectors
+from tests import hugging_tokenizers
 from tests.vocabulary_folders import ENGLISH, KINDS, SWAHILI, write_model
 
 EMBEDDINGS, OUTPUT = "model.embed_tokens.weight", "lm_head.weight"
@@ -164,6 +165,34 @@ def test_trimming_to_texts_cuts_them_as_before(model, texts, tmp_path, capsys):
     assert generation["eos_token_id"] == [folder.config["eos_token_id"]]
     for token in ((new.specification["post_processor"] or {}).get("special_tokens") or {}).values():
         assert [new.tokens[id] for id in token["ids"]] == token["tokens"]
+
+
+def test_trimming_to_a_text_keeps_what_is_between_its_lines(tmp_path, capsys):
+    text = "The dog jumps.\n\n\tif a:\n\n\tb.\n" * 30
+    model = write_model(tmp_path / "m", json.loads(hugging_tokenizers.train("qwen", [text, *SWAHILI], 300).to_str()))
+    (tmp_path / "text.txt").write_text(text)
+    run("trim", model, tmp_path / "out", capsys, target_text=tmp_path / "text.txt")
+    old, new = Vocabulary.load(model), Vocabulary.load(tmp_path / "out")
+    assert len(new) < len(old) and written(new, text) == written(old, text)
+
+
+def test_odd_tokenizer_files_are_sentences(texts, tmp_path, capsys):
+    specification = KINDS["byte-level"]()
+    around = list(specification["model"]["vocab"])[-1]  # an ordinary token
+    special = {around: {"id": around, "ids": [specification["model"]["vocab"][around]], "tokens": [around]}}
+    begins = [{"SpecialToken": {"id": around, "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}]
+    template = {"type": "TemplateProcessing", "single": begins, "pair": begins, "special_tokens": special}
+    template["pair"] = [*begins, {"Sequence": {"id": "B", "type_id": 1}}]
+    model = write_model(tmp_path / "m", specification | {"post_processor": template})
+    target, out = f"--target_text={texts['swahili']}", f"--out={tmp_path / 'out'}"
+    for more in (["trim"], ["replace", "--vocabulary_size=300"]):
+        assert "post_processor" in refused(capsys, *more, f"--model={model}", target, out)
+    empty = tmp_path / "empty.json"
+    empty.write_text(json.dumps({"model": {"type": "BPE", "vocab": {}, "merges": []}}))
+    assert "no tokens" in refused(capsys, "replace", f"--model={model}", f"--tokenizer={empty}", out)
+    model = write_model(tmp_path / "other", specification)
+    (model / "tokenizer_config.json").write_text(json.dumps({"added_tokens_decoder": {"1": {"content": ["a"]}}}))
+    run("trim", model, tmp_path / "out", capsys, target_text=texts["swahili"])
 
 
 @pytest.mark.parametrize("kind", ["byte-level", "unigram"])

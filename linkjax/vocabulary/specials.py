@@ -88,8 +88,9 @@ def files_of(
     if said := _json(beside / _TOKENIZER_CONFIG):
         if isinstance(decoder := said.get("added_tokens_decoder"), dict):
             ids = {token: id for id, token in enumerate(new.tokens)}
-            known = [token for token in decoder.values() if isinstance(token, dict) and token.get("content") in ids]
-            said["added_tokens_decoder"] = {str(ids[token["content"]]): token for token in known}
+            named = [(token.get("content"), token) for token in decoder.values() if isinstance(token, dict)]
+            known = {str(ids[name]): token for name, token in named if isinstance(name, str) and name in ids}
+            said["added_tokens_decoder"] = known
         files[_TOKENIZER_CONFIG] = json_text(said)
     if generation := _json(model / _GENERATION):
         files[_GENERATION] = json_text(moved_config(generation, matched, 0, roles))

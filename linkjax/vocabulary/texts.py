@@ -2,6 +2,7 @@
 
 import collections
 import functools
+from collections.abc import Iterator
 
 from linkjax.errors import UserError
 from linkjax.lexicon.coverage import Corpus, word_pattern
@@ -28,13 +29,15 @@ class Text:
         Raises:
           UserError: it has none.
         """
-        corpus = Corpus(self._patterns, self._characters)
         lines = collections.Counter(
-            line for block in corpus.blocks() for line in map(str.strip, block.split("\n")) if line
+            line for block in self._blocks() for line in map(str.strip, block.split("\n")) if line
         )
         if not lines:
             raise UserError(f"{self._patterns} has no text: name text files of the language.")
         return lines
+
+    def _blocks(self) -> Iterator[str]:
+        return Corpus(self._patterns, self._characters).blocks()
 
     @functools.cached_property
     def words(self) -> collections.Counter[str]:
@@ -60,6 +63,10 @@ class Text:
             for token in vocabulary.encode(line):
                 counts[token] += count
         return counts
+
+    def tokens_of_all(self, vocabulary: Vocabulary) -> set[int]:
+        """Those that stand in it or in one of its lines, what is between the lines among them."""
+        return set(self.tokens(vocabulary)).union(*map(vocabulary.encode, self._blocks()))
 
     def tokens_per_word(self, vocabulary: Vocabulary) -> float:
         """Tokens to a word between spaces."""

@@ -61,6 +61,8 @@ class Vocabulary:
         entries = model["vocab"] if self.kind == "BPE" else {piece: id for id, (piece, _) in enumerate(model["vocab"])}
         added = specification.get("added_tokens") or []
         size = 1 + max([-1, *entries.values(), *(token["id"] for token in added)])
+        if not size:
+            raise UserError(f"{place} has no tokens: fetch the file again.")
         if size > _MOST_IDS:
             raise UserError(f"{place} has the id {size - 1:,}: no vocabulary is that large, fetch the file again.")
         self.tokens: list[str | None] = [None] * size

@@ -34,7 +34,7 @@ def trim(vocabulary: Vocabulary, scripts: Collection[str], texts: Sequence[Text]
     kept |= vocabulary.kept_apart | {id for id, byte in enumerate(vocabulary.is_byte) if byte}
     found: set[int] | None = None
     if texts:
-        found = set().union(*(text.tokens(vocabulary) for text in texts))
+        found = set().union(*(text.tokens_of_all(vocabulary) for text in texts))
     for id, meaning in enumerate(vocabulary.meanings):
         in_use = isinstance(meaning, str | bytes) and (found is None or id in found)
         if in_use and (not scripts or _written_in(meaning, scripts)):
@@ -88,7 +88,11 @@ def _only(vocabulary: Vocabulary, kept: Sequence[int]) -> dict[str, Any]:
 
 
 def renumber(specification: dict[str, Any], ids: Mapping[str, int]) -> None:
-    """Gives the added tokens, and those the post-processor puts around a text, their ids."""
+    """Gives the added tokens, and those the post-processor puts around a text, their ids.
+
+    Raises:
+      UserError: the post-processor names a token that has none.
+    """
     added = [token for token in specification.get("added_tokens") or [] if token["content"] in ids]
     for token in added:
         token["id"] = ids[token["content"]]
@@ -100,7 +104,16 @@ def _renumber_template(processor: dict[str, Any] | None, ids: Mapping[str, int])
     for part in (processor or {}).get("processors") or []:
         _renumber_template(part, ids)
     for token in ((processor or {}).get("special_tokens") or {}).values():
-        token["ids"] = [ids[content] for content in token["tokens"]]
+        token["ids"] = [_id_around(content, ids) for content in token["tokens"]]
     for role in ("sep", "cls"):
         if processor and isinstance(processor.get(role), list):
-            processor[role] = [processor[role][0], ids[processor[role][0]]]
+            processor[role] = [processor[role][0], _id_around(processor[role][0], ids)]
+
+
+def _id_around(token: str, ids: Mapping[str, int]) -> int:
+    if token not in ids:
+        raise UserError(
+            f"the tokenizer's post_processor puts {token!r:.60} around a text, which is none of its special tokens and"
+            " would be dropped: add it to the added_tokens of tokenizer.json, as special."
+        )
+    return ids[token]
