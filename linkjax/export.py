@@ -69,11 +69,12 @@ def export(
 def _tokenizer(model: Loaded) -> tuple[bytes, int | None, int]:
     """tokenizer.json, the id that it puts before every text, if one, and that of a text's end."""
     file = tokenizer_file(model.run / "checkpoints" / str(model.step))
-    described = file.read_bytes()
+    described, eos = file.read_bytes(), model.tokenizer.eos
+    start = None if model.tokenizer.start == eos else model.tokenizer.start
     if file.suffix != ".json":
         described = json_text(tokenizer.to_json(described)).encode()
-    start, eos = model.tokenizer.start, model.tokenizer.eos
-    return described, None if start == eos else start, eos
+    name = None if start is None else model.tokenizer.piece(start)
+    return tokenizer.beginning_with(described, start, name), start, eos
 
 
 def run(checkpoint: str, out: str, dtype: str, padded: str, length: str, shard_gb: str) -> None:

@@ -12,6 +12,8 @@ import tokenizers
 
 from linkjax import export as verb
 from linkjax.config import RunSettings
+from linkjax.data.fast_tokenizer import FastTokenizer
+from linkjax.data.special_ids import SpecialIds
 from linkjax.data.tokenizer import EOS, PAD, Tokenizer, load_tokenizer, train_tokenizer
 from linkjax.errors import UserError
 from linkjax.export import export
@@ -26,6 +28,7 @@ from linkjax.training.load import Loaded
 from linkjax.training.optimizer import OptimizerSettings
 from linkjax.training.sharding import MeshSettings, make_mesh
 from linkjax.training.step import Trainer
+from tests import hugging_tokenizers
 
 LENGTH = 96
 VARIANTS = list(itertools.product((True, False), (True, False)))  # QK-norm, tied
@@ -37,6 +40,7 @@ SENTENCES = {
     "de": ["Der Hund sieht die Katze am Wasser, und die Katze sieht den Hund.", "Am Abend gingen sie wieder heim.",
            "Er sagte, dass 1.500 Menschen aus dem Norden gekommen wären.", "Wo ist das Haus vom Bruder meines Vaters?"],
 }  # fmt: skip
+LINES = ["The friend of Anna keeps the cake, and Ben likes old houses."] * 20
 FILES = {"en": "en/wikipedia.txt", "sw": "sw/new_testament.tsv", "de": "de/office_help.txt"}
 ODD = [
     "", " ", "  ", "a", " a", "a ", "  a  b ", "\t", "a\tb", "a\nb\n", "\n\n", "\r\n", "▁", "a▁b", "▁▁ a", "</s>",
@@ -253,3 +257,19 @@ def test_options_are_checked(tmp_path, option, says):
                "shard_gb": "5"}  # fmt: skip
     with pytest.raises(UserError, match=says):
         verb.run(**{**options, **option})
+
+
+@pytest.mark.parametrize(("puts", "start"), [(None, 1), (1, 2), (1, 1)])
+def test_the_token_before_a_text_is_that_of_the_training(puts, start, tmp_path):
+    """Whatever tokenizer.json puts there by itself: a model's tokenizer_config.json may have had the last word."""
+    model = model_of(tmp_path, train_tokenizer(LINES, 300, "bpe"))
+    described = json.loads(hugging_tokenizers.train("llama2", LINES).to_str())
+    if puts is None:
+        described["post_processor"] = None
+    made = FastTokenizer(json.dumps(described).encode(), SpecialIds(eos=2, start=start, pad=2))
+    made.save(tmp_path / "checkpoints" / "0")
+    export(model._replace(tokenizer=made), tmp_path / "out")
+    assert load_tokenizer(tmp_path / "out").ids == made.ids
+    own = tokenizers.Tokenizer.from_file(str(tmp_path / "out" / "tokenizer.json"))
+    assert own.encode("The cake").ids == [start] * (start != 2) + made.encode("The cake")
+    assert (own.to_str() == tokenizers.Tokenizer.from_str(json.dumps(described)).to_str()) == (puts == start)

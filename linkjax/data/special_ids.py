@@ -51,7 +51,7 @@ def read_ids(folder: pathlib.Path, tokenizer: dict[str, Any]) -> SpecialIds:
             " beside tokenizer.json."
         )
     eos = next((end for end in ends if names.get(end) in _ENDS_OF_TEXT), ends[0])
-    begins = list(_first_of(tokenizer.get("post_processor")))
+    begins = list(first_of(tokenizer.get("post_processor")))
     if "add_bos_token" in settings:
         bos = [*_named(settings, "bos_token", known), *_numbers(config, "bos_token_id")]
         begins = bos if settings["add_bos_token"] is True else []
@@ -94,11 +94,11 @@ def _added(tokenizer: dict[str, Any]) -> dict[str, int]:
     return {token["content"]: token["id"] for token in tokenizer.get("added_tokens") or []}
 
 
-def _first_of(processor: Any) -> Iterator[int]:
+def first_of(processor: Any) -> Iterator[int]:
     """The special token that a post-processor puts before a text."""
     processor = processor if isinstance(processor, dict) else {}
     for part in processor.get("processors", []):
-        yield from _first_of(part)
+        yield from first_of(part)
     if processor.get("type") == "TemplateProcessing":
         first = (processor.get("single") or [{}])[0].get("SpecialToken")
         if first:

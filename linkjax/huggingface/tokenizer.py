@@ -17,8 +17,11 @@ import struct
 from collections.abc import Iterator
 from typing import Any
 
+from linkjax.data.special_ids import first_of
 from linkjax.data.tokenizer import PAD, UNK
 from linkjax.errors import UserError
+from linkjax.files import parse_json
+from linkjax.huggingface.folder import json_text
 
 TOKENIZER, TOKENIZER_CONFIG = "tokenizer.json", "tokenizer_config.json"
 _SPACE = "▁"
@@ -62,8 +65,6 @@ def to_json(model: bytes) -> dict[str, Any]:
         pieces = _unigram(read)
     else:
         pieces = _bpe(read, normal)
-    start = read.pieces[PAD].text
-    begins = [{"SpecialToken": {"id": start, "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}]
     return {
         "version": "1.0",
         "truncation": None,
@@ -81,12 +82,7 @@ def to_json(model: bytes) -> dict[str, Any]:
             ],
         },
         "pre_tokenizer": words,
-        "post_processor": {
-            "type": "TemplateProcessing",
-            "single": begins,
-            "pair": [*begins, {"Sequence": {"id": "B", "type_id": 1}}],
-            "special_tokens": {start: {"id": start, "ids": [PAD], "tokens": [start]}},
-        },
+        "post_processor": _beginning(read.pieces[PAD].text, PAD),
         "decoder": {
             "type": "Sequence",
             "decoders": [
@@ -98,6 +94,28 @@ def to_json(model: bytes) -> dict[str, Any]:
         },
         "model": pieces,
     }  # fmt: skip
+
+
+def beginning_with(described: bytes, start: int | None, name: str | None) -> bytes:
+    """A tokenizer.json that puts this token, or none, before a text: the same bytes where it does so already.
+
+    A model's tokenizer_config.json may have said otherwise, in fields that only some classes of tokenizers know.
+    """
+    content = parse_json(described, TOKENIZER)
+    if next(first_of(content.get("post_processor")), None) == start:
+        return described
+    content["post_processor"] = None if start is None else _beginning(name, start)
+    return json_text(content).encode()
+
+
+def _beginning(name: str, number: int) -> dict[str, Any]:
+    begins = [{"SpecialToken": {"id": name, "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}]
+    return {
+        "type": "TemplateProcessing",
+        "single": begins,
+        "pair": [*begins, {"Sequence": {"id": "B", "type_id": 1}}],
+        "special_tokens": {name: {"id": name, "ids": [number], "tokens": [name]}},
+    }
 
 
 def to_config(start: str | None, eos: str, unknown: str | None, length: int) -> dict[str, Any]:
