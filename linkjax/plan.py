@@ -61,7 +61,7 @@ def plan(settings: LocalTextSettings, machine: Machine, hours: float, workdir: s
         return Plan(settings, machine, hours, findings)
     english, targets = findings.english.tokens, [text.tokens for text in findings.targets.values()]
     run = choose(english, targets, machine, hours)
-    dose = suggest([found.swappable for found in findings.lists.values()], run.rate)
+    dose = suggest([found.swappable for found in findings.lists.values()], run.rate, run.limit != "text")
     command = train_command(settings, run, dose, machine, workdir)
     found = Plan(settings, machine, hours, findings, run, dose, command)
     if not machine.cpu and machine.count == 1:

@@ -340,6 +340,8 @@ def test_the_dose_is_what_our_results_say():
         assert words in said
     assert dose.suggest([0.52], 0.1).ratio == 0.5
     assert dose.suggest([0.9], 0.1).ratio < dose.suggest([0.3], 0.1).ratio
+    for plenty in (True, False):  # a large share of little text is not much text
+        assert ("There is much target text" in " ".join(dose.suggest([0.5], 0.4, plenty).reasons)) == plenty
     assert dose.suggest([0.1], 0.1).swapped < 0.1 and "larger one would help" in " ".join(
         dose.suggest([0.1], 0.1).reasons
     )

@@ -22,8 +22,10 @@ class Dose:
     reasons: tuple[str, ...]
 
 
-def suggest(swappable: Iterable[float], rate: float) -> Dose:
-    """Args: the share of the English words that each lexicon covers, and the share of the tokens in the languages."""
+def suggest(swappable: Iterable[float], rate: float, plenty: bool = True) -> Dose:
+    """Args: the share of the English words that each lexicon covers, the share of the tokens in the languages, and
+    whether there is as much text as the devices and the time have use for.
+    """
     shares = list(swappable)
     covered = sum(shares) / len(shares)
     ratio = round(20 * min(max(_SWAPPED / covered, _LOWEST), _HIGHEST)) / 20
@@ -44,7 +46,7 @@ def suggest(swappable: Iterable[float], rate: float) -> Dose:
             f"The target text is so little that read as often as it bears it is {rate:.1%} of the tokens: more of it"
             " would help most."
         )
-    if rate > _PLENTY:
+    if rate > _PLENTY and plenty:
         reasons.append(
             "There is much target text: expect less of LINK, since mixing languages hardly helps where both have"
             " plenty (arXiv 2601.00364); compare with --config.link.ratio=0."
