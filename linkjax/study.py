@@ -23,7 +23,7 @@ from linkjax.studies import report
 from linkjax.studies.arms import read_study
 from linkjax.studies.cost import estimate
 from linkjax.studies.outcomes import Outcomes, read_run
-from linkjax.studies.runs import carry_out, list_runs
+from linkjax.studies.runs import carry_out, check_begun, list_runs
 from linkjax.training.run_files import write_whole
 
 
@@ -36,6 +36,7 @@ def study(config: ml_collections.ConfigDict, out: pathlib.Path, processes: int) 
         if begun.exists():
             _check_same(configs.from_json(begun), config, out)
         runs = list_runs(settings, out)
+        check_begun(runs)
         write_whole(begun, configs.to_json(config))
         carry_out(runs, settings.probe, processes)
         outcomes = Outcomes(settings, [read_run(run) for run in runs])

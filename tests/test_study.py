@@ -1,5 +1,6 @@
 """A study as a command: its runs, its report, and being stopped in the middle."""
 
+import dataclasses
 import json
 import pathlib
 import re
@@ -13,10 +14,13 @@ import pytest
 
 from linkjax.config import load_config
 from linkjax.errors import UserError
+from linkjax.huggingface.settings import to_config
+from linkjax.model.decoder import ModelSettings
 from linkjax.studies.arms import read_study
 from linkjax.studies.outcomes import Outcomes, read_run
 from linkjax.studies.page import Answer, Figure, Heading, Table, as_html, as_markdown
 from linkjax.studies.runs import list_runs
+from linkjax.study import study
 from tests.test_runs import ROOT, command, environment, run
 
 CONFIG = "configs/studies/toy_link.py:cpu"
@@ -132,6 +136,52 @@ def test_a_failed_run_is_named_with_what_it_said(folder, tmp_path):
     done = run("study", f"--config={path}", f"--out={tmp_path}/out", code=2)
     assert "baseline, seed 0 ended with code 2: error: mesh" in done.stderr and "log.txt" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def toy(**arms):
+    config = ml_collections.ConfigDict(load_config(CONFIG).to_dict(), convert_dict=False)
+    config.arms = {name: {**config.arms.get(name, {}), **arm} for name, arm in arms.items()} or config.arms
+    return config
+
+
+def test_what_was_run_is_not_taken_for_what_is_asked(folder):
+    """Settings may change in what the study's own file does not say, as in a config of its arms."""
+    config = toy()
+    config.arms["link"]["base"] = "configs/base.py"
+    before = (folder / "summary.json").read_bytes()
+    with pytest.raises(UserError, match=r"runs/link/0 was begun with other settings: .*Choose another --out"):
+        study(config, folder, 1)
+    assert (folder / "summary.json").read_bytes() == before
+
+
+def test_a_primary_metric_that_nobody_measured_is_a_sentence(folder):
+    settings = read_study(load_config(CONFIG))
+    asked = dataclasses.replace(settings, primary=dataclasses.replace(settings.primary, metric="bits_per_byte/sw,yo"))
+    with pytest.raises(UserError, match=r"'bits_per_byte/sw,yo' was not measured in baseline and link.*bits_per_byte/"):
+        Outcomes(asked, [read_run(one) for one in runs_of(folder)])
+
+
+def test_arms_are_compared_along_a_chain_in_any_order(tmp_path):
+    config = toy(
+        link={"against": "half"}, half={"flags": "--config.link.ratio=0.2", "against": "baseline"}, baseline={}
+    )
+    assert [one.arm.name for one in list_runs(read_study(config), tmp_path)[:3]] == ["baseline", "half", "link"]
+    config.arms["half"]["against"] = "link"
+    with pytest.raises(UserError, match="compared with itself"):
+        list_runs(read_study(config), tmp_path)
+
+
+def test_an_arm_that_begins_from_a_model_has_its_shape_and_tokenizer(tmp_path):
+    shape = ModelSettings(layers=3, width=32, heads=2, kv_heads=2, head_width=16, hidden=48, vocabulary=130)
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text(json.dumps(to_config(shape, 130, 64)))
+    arms = {"baseline": "first", "link": "first", "word_list": "second"}
+    config = toy(**{name: {"flags": f"--config.init_from={tmp_path / of}"} for name, of in arms.items()})
+    baseline, link, other = list_runs(read_study(config), tmp_path / "out")[:3]
+    assert (link.config.model.layers, link.config.model.vocabulary) == (3, 130)
+    assert baseline.data == link.data != other.data
+    assert other.config.tokenizer.path == str(tmp_path / "second" / "tokenizer.json")
 
 
 @pytest.mark.parametrize(

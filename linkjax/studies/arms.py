@@ -105,6 +105,19 @@ class Study:
     def arm(self, name: str) -> Arm:
         return next(arm for arm in self.arms if arm.name == name)
 
+    def chain(self, arm: Arm) -> list[Arm]:
+        """An arm, the one that it is compared with, the one that that is compared with, and so on.
+
+        Raises:
+          UserError: it comes back to where it was.
+        """
+        found = [arm]
+        while found[-1].against:
+            found.append(self.arm(found[-1].against))
+            if found[-1] in found[:-1]:
+                raise UserError(f"the study's arm '{arm.name}' is compared with itself, by its `against`: change that.")
+        return found
+
     def seeds_of(self, arm: Arm) -> tuple[int, ...]:
         return self.seeds[: arm.seeds]
 

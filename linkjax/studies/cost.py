@@ -20,7 +20,7 @@ def estimate(study: Study, out: pathlib.Path) -> str:
     for run in runs:
         config, model = run.config, section(run.config.model, ModelSettings)
         of_run = config.steps * config.batch_size * config.sequence_length
-        vocabulary = config.tokenizer.vocabulary_size
+        vocabulary = config.model.vocabulary or config.tokenizer.vocabulary_size
         tokens += of_run
         flops += of_run * training_flops(model, vocabulary, config.sequence_length).total
         sizes[f"{parameters(model, vocabulary).total:,}"] = sizes.get(f"{parameters(model, vocabulary).total:,}", 0) + 1

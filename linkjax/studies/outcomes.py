@@ -13,6 +13,7 @@ import numpy as np
 from linkjax.config import section
 from linkjax.data.jsonl import read_jsonl
 from linkjax.data.prepared import Prepared
+from linkjax.errors import UserError
 from linkjax.evaluation.language import ENGLISH
 from linkjax.files import read_json
 from linkjax.model.decoder import ModelSettings
@@ -67,7 +68,7 @@ def _evaluations(run: Run) -> list[dict[str, float]]:
     prepared = Prepared(run.data)
     model, length = section(run.config.model, ModelSettings), run.config.sequence_length
     places = run.config.batch_size * length
-    flops = training_flops(model, len(prepared.tokenizer), length).total * places
+    flops = training_flops(model, model.vocabulary or len(prepared.tokenizer), length).total * places
     english = [f"source_bytes/{one['name']}" for one in prepared.components if one["language"] == ENGLISH]
     found, seconds = [], 0.0
     for record in read_metrics(run.workdir):
@@ -107,6 +108,14 @@ class Outcomes:
                        if one.run.arm.name == arm.name and one.run.seed == seed]
             for arm in study.arms
         }  # fmt: skip
+        metric = study.primary.metric
+        arms = {study.primary.arm, study.arm(study.primary.arm).against}
+        if not arms <= {arm.name for arm in self.arms_with(metric)}:
+            measured = ", ".join(name for name in self.metrics() if "/" in name)
+            raise UserError(
+                f"the study's primary metric '{metric}' was not measured in {' and '.join(sorted(arms))}, only"
+                f" {measured or 'nothing'}: change it in the study's config, and start the study again."
+            )
         self.chance = {metric: rate for one in finished for metric, rate in one.chance.items()}
 
     def metrics(self) -> list[str]:

@@ -51,7 +51,7 @@ def _conclusions(outcomes: Outcomes) -> list[str]:
     if silent:
         said.append(f"At chance in every arm, no information: {', '.join(silent)}.")
     for other in outcomes.metrics():
-        if other == f"{wording.BITS}en":
+        if other == f"{wording.BITS}en" and {arm, study.arm(arm.against)} <= {*outcomes.arms_with(other)}:
             found = outcomes.comparison(arm, other)
             shown = wording.difference(other, found["difference"], found["interval"])
             said.append(f"The price in English: {shown} on held-out English (more is worse).")
@@ -66,12 +66,16 @@ def _primary(outcomes: Outcomes, arm: Arm, metric: str, found: dict[str, Any] | 
         return f"{scores}: both at chance, which says nothing."
     shown = wording.difference(metric, found["difference"], found["interval"])
     if found["p"] is None:
-        return f"{scores}: {shown}. One seed says nothing of how sure that is."
+        return f"{scores}: {shown}. {_unsure(arm)} nothing of how sure that is."
     p = f"p {wording.p_said(found['p_corrected'])}"
     if found["p_corrected"] < _SIGNIFICANT:
         return f"{scores}: {shown}, {p}."
     least = wording.difference(metric, found["detectable"], None).lstrip("+")
     return f"{scores}: {shown} is not significant ({p}); a difference of {least} would probably have been found."
+
+
+def _unsure(arm: Arm) -> str:
+    return "One seed says" if arm.seeds == 1 else "Seeds that are all alike say"
 
 
 def _speed(outcomes: Outcomes, arm: Arm) -> list[str]:
@@ -94,7 +98,9 @@ def _equivalence(arm: Arm, metric: str, found: dict[str, Any], margin: float) ->
     shown = wording.difference(metric, found["difference"], found["interval"])
     p = found["p_equivalent"]
     if p is None:
-        return f"Whether {arm.name} is equivalent to {arm.against} cannot be said from one seed ({shown})."
+        return (
+            f"Whether {arm.name} is equivalent to {arm.against} cannot be said: {shown}. {_unsure(arm)} nothing of it."
+        )
     verdict = "is equivalent to" if p < _SIGNIFICANT else "is not shown to be equivalent to"
     return f"{arm.name} {verdict} {arm.against} within {within}: {shown}, p {wording.p_said(p)}."
 

@@ -21,9 +21,10 @@ from tqdm import tqdm
 
 from linkjax import config as configs
 from linkjax.errors import Interrupted, UserError
+from linkjax.initial import with_model
 from linkjax.studies.arms import Arm, Study
 from linkjax.training.interruptions import BY_CTRL_C, PREEMPTED
-from linkjax.workdir import SUMMARY, prepare
+from linkjax.workdir import CONFIG, SUMMARY, check_alike, prepare
 
 PROBE = "probe.json"
 _LOOK_SECONDS = 0.2
@@ -70,7 +71,7 @@ def list_runs(study: Study, out: pathlib.Path) -> list[Run]:
       UserError: the flags of an arm are wrong.
     """
     runs = {}
-    baselines_first = sorted(study.arms, key=lambda arm: arm.against != "")
+    baselines_first = sorted(study.arms, key=lambda arm: len(study.chain(arm)))
     for seed in study.seeds:
         for arm in baselines_first:
             if seed in study.seeds_of(arm):
@@ -80,17 +81,41 @@ def list_runs(study: Study, out: pathlib.Path) -> list[Run]:
 
 def _run(study: Study, arm: Arm, seed: int, out: pathlib.Path, before: dict[tuple[str, int], Run]) -> Run:
     flags = (f"--config={arm.base}", *study.flags, *study.seed_flags.format(seed=seed).split(), *arm.flags)
+    workdir = out / "runs" / arm.name / str(seed)
     try:
-        config, _ = configs.parse(["linkjax.train", *flags], {})
+        config = _config(flags, workdir)
         data = _data_folder(config, out)
-        if arm.against and (baseline := before[arm.against, seed]).data != data:
+        baseline = before[arm.against, seed] if arm.against else None
+        # A model to begin from has its tokenizer, which no other fits.
+        if baseline and baseline.data != data and baseline.config.init_from == config.init_from:
             flags = (*flags, f"--config.tokenizer.path={baseline.data}")
-            config, _ = configs.parse(["linkjax.train", *flags], {})
+            config = _config(flags, workdir)
             data = _data_folder(config, out)
         configs.run_settings(config)
     except UserError as error:
         raise UserError(f"the study's arm '{arm.name}': {error}") from error
-    return Run(arm, seed, flags, config, data, out / "runs" / arm.name / str(seed))
+    return Run(arm, seed, flags, config, data, workdir)
+
+
+def _config(flags: Sequence[str], workdir: pathlib.Path) -> ml_collections.ConfigDict:
+    argv = ["linkjax.train", *flags]
+    config, _ = configs.parse(argv, {})
+    return with_model(config, workdir, configs.named(argv))
+
+
+def check_begun(runs: Sequence[Run]) -> None:
+    """Raises UserError where a run was begun, or finished, with other settings than it would have now."""
+    for run in runs:
+        if not (run.workdir / CONFIG).exists():
+            continue
+        before = configs.from_json(run.workdir / CONFIG)
+        config = run.config.copy_and_resolve_references()
+        if run.flags[-1].startswith("--config.tokenizer.path="):  # of this study, whatever its folder is called now
+            config.tokenizer.path = before.tokenizer.path
+        try:
+            check_alike(before, config, run.workdir)
+        except UserError as error:
+            raise UserError(str(error).replace("--workdir", "--out")) from error
 
 
 def _data_folder(config: ml_collections.ConfigDict, out: pathlib.Path) -> pathlib.Path:
