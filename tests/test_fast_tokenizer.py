@@ -300,6 +300,7 @@ def test_the_start_is_what_the_model_puts_before_a_text(loaded):
         ("gpt2", {"tokenizer_config.json": {"eos_token": {"content": "<|im_end|>"}, "pad_token": END}}, (1, 1, 0)),
         ("llama2", {"config.json": {"bos_token_id": 1, "eos_token_id": 2},
                     "tokenizer_config.json": {"add_bos_token": False}}, (2, 2, 2)),
+        ("llama2", {"tokenizer_config.json": {"add_bos_token": None, "eos_token": "</s>"}}, (2, 1, 2)),
         ("gpt2", {"config.json": {"bos_token_id": 1, "eos_token_id": 0},
                   "tokenizer_config.json": {"add_bos_token": True}}, (0, 1, 0)),
     ],

@@ -52,7 +52,7 @@ def read_ids(folder: pathlib.Path, tokenizer: dict[str, Any]) -> SpecialIds:
         )
     eos = next((end for end in ends if names.get(end) in _ENDS_OF_TEXT), ends[0])
     begins = list(first_of(tokenizer.get("post_processor")))
-    if "add_bos_token" in settings:
+    if settings.get("add_bos_token") is not None:
         bos = [*_named(settings, "bos_token", known), *_numbers(config, "bos_token_id")]
         begins = bos if settings["add_bos_token"] is True else []
     pads = [*_named(settings, "pad_token", known), *_numbers(config, "pad_token_id"), eos]
