@@ -195,6 +195,7 @@ def test_an_arm_that_begins_from_a_model_has_its_shape_and_tokenizer(tmp_path):
         ({"arms.link.against": "nothing"}, "nothing"),
         ({"arms.baseline.seeds": 1}, "has more seeds than 'baseline'"),
         ({"arms.link.seeds": 9}, "asks for 9 seeds"),
+        ({"passed": ("target_language",), "target_language": "sw,yo"}, "one target language, not of 'sw,yo'"),
     ],
 )
 def test_a_study_that_cannot_be_is_refused(changed, said):

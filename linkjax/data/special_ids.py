@@ -55,7 +55,8 @@ def read_ids(folder: pathlib.Path, tokenizer: dict[str, Any]) -> SpecialIds:
     if settings.get("add_bos_token") is not None:
         bos = [*_named(settings, "bos_token", known), *_numbers(config, "bos_token_id")]
         begins = bos if settings["add_bos_token"] is True else []
-    pads = [*_named(settings, "pad_token", known), *_numbers(config, "pad_token_id"), eos]
+    pads = [pad for pad in _numbers(config, "pad_token_id") if pad in names]  # some say one that there is not
+    pads = [*_named(settings, "pad_token", known), *pads, eos]
     return SpecialIds(eos, begins[0] if begins else eos, pads[0])
 
 

@@ -134,6 +134,8 @@ def read_study(config: ml_collections.ConfigDict) -> Study:
     if not seeds or len(set(seeds)) < len(seeds):
         raise UserError(f"the study's seeds are {seeds}: give one or more, all different.")
     values = {name: config[name] for name in config.passed}
+    if "," in values.get("target_language", ""):
+        raise UserError(f"a study is of one target language, not of '{values['target_language']}': make one for each.")
 
     def filled(texts: Sequence[str]) -> tuple[str, ...]:
         return tuple(text.format(**values) for text in texts)
