@@ -32,7 +32,7 @@ def with_model(
     Raises:
       UserError: they do, or the folder is of no model that can be used.
     """
-    if not config.init_from:
+    if not config.get("init_from"):  # nor where the config is none of a run's, which is said elsewhere
         return config
     shape, tokenizer = _begun(config.init_from, workdir) or _found(pathlib.Path(config.init_from))
     for name, value in shape.items():
