@@ -6,33 +6,18 @@ Nothing is registered on import: there are no files yet. `register` does it.
 from linkjax.config import section
 from linkjax.data import tasks
 from linkjax.substitution import LinkSettings
-from tasks.text_files import LocalText, LocalTextSettings, find_files
+from tasks.text_files import LocalText, LocalTextSettings
 
 MIXTURE = "local_text"
 
 
 def register(settings: LocalTextSettings, link: LinkSettings = LinkSettings()) -> str:
     """Registers `local_text_english`, `local_text_LANGUAGE` and their mixture; returns its name."""
-    sides = [("local_text_english", "en", settings.english, settings.english_heldout)]
-    for language in settings.languages:
-        paths = (path.replace("{language}", language) for path in (settings.target, settings.target_heldout))
-        sides.append((f"local_text_{language}", language, *paths))
     lexicons = {language: settings.lexicon.replace("{language}", language) for language in settings.languages}
-    for name, language, patterns, heldout_patterns in sides:
-        text = LocalText(
-            name,
-            find_files(patterns, name),
-            find_files(heldout_patterns, name) if heldout_patterns else (),
-            settings.document,
-            settings.heldout_share,
-            settings.text_column,
-            settings.minimum_characters,
-            settings.maximum_characters,
-            settings.drop_duplicates,
-            settings.tfds_data_dir,
-        )
+    for language in ("en", *settings.languages):
+        text = LocalText.of(settings, language)
         tasks.add_text_task(
-            name,
+            text.name,
             text,
             splits=("train", "heldout") if text.heldout_files or settings.heldout_share else ("train",),
             language=language,

@@ -96,6 +96,31 @@ class LocalText(Texts):
     drop_duplicates: bool = False
     tfds_data_dir: str = ""
 
+    @classmethod
+    def of(cls, settings: LocalTextSettings, language: str) -> "LocalText":
+        """The texts of a run's English, or of one of its target languages.
+
+        Raises:
+          UserError: there are no such files.
+        """
+        side = "english" if language == "en" else "target"
+        name = f"local_text_{'english' if language == 'en' else language}"
+        files, heldout = (
+            find_files(getattr(settings, of).replace("{language}", language), name) for of in (side, f"{side}_heldout")
+        )
+        return cls(
+            name,
+            files,
+            heldout,
+            settings.document,
+            settings.heldout_share,
+            settings.text_column,
+            settings.minimum_characters,
+            settings.maximum_characters,
+            settings.drop_duplicates,
+            settings.tfds_data_dir,
+        )
+
     def parts(self, split: str) -> Sequence[Part]:
         return self._heldout_parts if split == "heldout" and self.heldout_files else self._parts
 

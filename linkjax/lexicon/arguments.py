@@ -4,7 +4,7 @@ import argparse
 import math
 import pathlib
 
-from linkjax.errors import UserError
+from linkjax.arguments import Parser
 from linkjax.lexicon.formats import FORMATS
 
 _ABOUT = """\
@@ -70,14 +70,6 @@ that --config.link.select=domain (or non_domain) and --config.link.domain_words 
 }
 
 
-class _Parser(argparse.ArgumentParser):
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **kwargs)
-
-    def error(self, message: str):
-        raise UserError(f"{message} ({self.prog} --help lists what there is).")
-
-
 def build_parser() -> argparse.ArgumentParser:
     reading = argparse.ArgumentParser(add_help=False)
     group = reading.add_argument_group("how a file is read")
@@ -88,7 +80,7 @@ def build_parser() -> argparse.ArgumentParser:
     group.add_argument("--keep_identical", action="store_true", help="keep pairs of identical sides (Kenya - Kenya)")
     group.add_argument("--keep_good_lines", action="store_true", help="leave malformed lines out, instead of stopping")
 
-    parser = _Parser(prog="python -m linkjax.lexicon", description=_ABOUT)
+    parser = Parser(prog="python -m linkjax.lexicon", description=_ABOUT)
     verbs = parser.add_subparsers(required=True, metavar="VERB")
 
     def add(name, summary, *arguments, parents=(reading,)):

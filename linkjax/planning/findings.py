@@ -18,7 +18,7 @@ from linkjax.lexicon.lint import lint
 from linkjax.lexicon.scripts import starts_unsegmented
 from linkjax.planning.samples import Sample, sample
 from linkjax.substitution import LinkSettings, Substitution
-from tasks.text_files import LocalText, LocalTextSettings, find_files
+from tasks.text_files import LocalText, LocalTextSettings
 
 UNKNOWN = "und"  # BCP 47: undetermined
 VOCABULARY = 8192
@@ -126,21 +126,7 @@ def examine(settings: LocalTextSettings) -> Findings:
 def _sample(settings: LocalTextSettings, language: str) -> Sample:
     side = "english" if language == "en" else "target"
     patterns = getattr(settings, side).replace("{language}", language)
-    heldout = getattr(settings, f"{side}_heldout").replace("{language}", language)
-    name = f"local_text_{'english' if language == 'en' else language}"
-    text = LocalText(
-        name,
-        find_files(patterns, f"--{side}"),
-        find_files(heldout, f"--{side}_heldout") if heldout else (),
-        settings.document,
-        settings.heldout_share,
-        settings.text_column,
-        settings.minimum_characters,
-        settings.maximum_characters,
-        settings.drop_duplicates,
-        settings.tfds_data_dir,
-    )
-    found = sample(text)
+    found = sample(LocalText.of(settings, language))
     if not found.documents:
         why = f" ({found.note})" if found.note else ""
         raise UserError(

@@ -3,7 +3,7 @@
 import argparse
 import pathlib
 
-from linkjax.errors import UserError
+from linkjax.arguments import Parser
 from linkjax.vocabulary.aids import METHODS
 
 _ABOUT = """\
@@ -40,16 +40,8 @@ Text in the scripts that stay, or the texts given, is cut as before; other text 
 }
 
 
-class _Parser(argparse.ArgumentParser):
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **kwargs)
-
-    def error(self, message: str):
-        raise UserError(f"{message} ({self.prog} --help lists what there is).")
-
-
 def build_parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="python -m linkjax.vocabulary", description=_ABOUT)
+    parser = Parser(prog="python -m linkjax.vocabulary", description=_ABOUT)
     verbs = parser.add_subparsers(required=True, metavar="VERB", dest="verb")
     summaries = {
         "extend": "add tokens for the target language",
