@@ -74,6 +74,7 @@ class WorldSettings:
     seed: int = setting(0, "seed of the facts and of the target language's words")
     subjects: int = setting(80, "people in the world; a multiple of 8, 24 to 112")
     shared_names: float = setting(0.0, "share of the people whose name is the same in both languages")
+    shared_words: float = setting(0.0, "share of the other content words that is the same in both languages")
     syllables: int = setting(0, "syllables of the target language's content words, 2 to 8; 0 = two to four, drawn")
     inflection: int = setting(0, "declensions of the target language, up to 6; 0 = words have no endings")
     senses: int = setting(0, "English words with two meanings, up to 8: the target language has a word for each")
@@ -86,7 +87,7 @@ class WorldSettings:
             raise UserError(f"world.word_list_rate is {self.word_list_rate}: it is a share, choose from 0 to 0.5.")
         if self.subjects % VALUES_PER_RELATION or not 24 <= self.subjects <= len(SUBJECTS):
             raise UserError(f"world.subjects is {self.subjects}: choose a multiple of 8 from 24 to 112.")
-        for name in ("shared_names", "unlisted"):
+        for name in ("shared_names", "shared_words", "unlisted"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UserError(f"world.{name} is {getattr(self, name)}: it is a share, choose from 0 to 1.")
         if self.seed < 0:
@@ -148,10 +149,13 @@ class World:
         shared = self._random("shared names").permutation(len(self.subjects))
         for index in shared[: round(self.settings.shared_names * len(self.subjects))]:
             translations[self.subjects[index]] = self.subjects[index]
+        shared = self._random("shared words").permutation(len(nouns))
+        for index in shared[: round(self.settings.shared_words * len(nouns))]:
+            translations[nouns[index]] = english(nouns[index])
         return {word: form.capitalize() if word[0].isupper() else form for word, form in translations.items()}
 
     def forms(self, meaning: str) -> tuple[str, ...]:
-        """The forms of a target word, the plain one first; a name that the languages share has no other."""
+        """The forms of a target word, the plain one first; a word that the languages share has no other."""
         word = self.translations[meaning]
         return (word,) if word == meaning else (word, *(self._words.inflected(word, case) for case in CASES))
 
@@ -238,7 +242,7 @@ class World:
         return _TARGET_TEMPLATES[template].format(**words, **self._function_words)
 
     def _word(self, role: str, meaning: str, template: int, language: str) -> str:
-        """A word as it stands in a template. Names that the languages share take no endings."""
+        """A word as it stands in a template. Words that the languages share take no endings."""
         if language == "en":
             return english(meaning)
         word = self.translations[meaning]

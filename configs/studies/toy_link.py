@@ -1,11 +1,13 @@
-"""LINK's claim on the toy world: with LINK and without, its controls, doses, coverages and anchors.
+"""LINK's claim on the toy world: with LINK and without, its controls and rivals, doses, coverages and anchors.
 
-    python -m linkjax.study --config=configs/studies/toy_link.py:anchors --out=runs/toy_anchors
+    python -m linkjax.study --config=configs/studies/toy_link.py:anchors --out=runs/toy_link
     python -m linkjax.study --config=configs/studies/toy_link.py --out=runs/toy_link
 
 Declared beforehand: the dose is that of configs/base.py, the outcome the accuracy on held-out facts, the speed-up that
-at 90 % of the baseline's gain. It is measured in the world with the smallest share of anchors (people whose name is the
-same in both languages) at which the baseline alone reaches 80 %: the first command, baselines only, found `ANCHORS`.
+at 90 % of the baseline's gain. It is measured where the baseline gets there too: in the world with the fewest anchors
+(words that are the same in both languages) in which the baseline alone reaches 80 %. The first command, baselines only,
+found `ANCHORS`; the second has its runs too, and does not make them again. Doses and coverages are compared in the
+world without anchors, where there is most to carry over.
 The learning rate is constant after its warm-up and what is evaluated is a moving average of the weights: so every
 evaluation stands for the end of a run of that length (Haegele et al. 2024, arXiv 2405.18392).
 """
@@ -13,12 +15,23 @@ evaluation stands for the end of a run of that length (Haegele et al. 2024, arXi
 import ml_collections
 
 from linkjax.config import is_cpu_test
+from tasks.world import World
 
-ANCHORS = 40  # per cent of the names
-SWEEP = (0, 5, 10, 20, 40)
+SWEEP = {  # per cent of the names and of the other content words that are the same in both languages
+    "apart": (0, 0),
+    "names_50": (50, 0),
+    "names": (100, 0),
+    "words_25": (100, 25),
+    "words_50": (100, 50),
+    "words_60": (100, 60),
+    "words_70": (100, 70),
+}
+ANCHORS = "words_60"
 DOSES = (5, 10, 20, 80, 100)  # per cent of the eligible words; the declared one is 50
 COVERAGES = (25, 50, 75)  # per cent of the lexicon's entries
 OFF = "--config.link.ratio=0"
+_HELDOUT = "fact_accuracy/target_heldout"
+_FEW = 3  # seeds, where nothing is claimed
 
 
 def get_config(argument: str = ""):
@@ -34,7 +47,7 @@ def get_config(argument: str = ""):
         "--config.optimizer.schedule=wsd",
         "--config.optimizer.decay_share=0",
         "--config.optimizer.average_decay=0.97",
-        "--config.eval_every=20",
+        "--config.eval_every=25",
         "--config.checkpoint_every=1000",
         "--config.keep_checkpoints=1",
     )
@@ -44,43 +57,42 @@ def get_config(argument: str = ""):
     )
     config.seeds = (0, 1, 2, 3, 4)
     config.arms = _arms()
-    config.primary = {"arm": "link", "metric": "fact_accuracy/target_heldout", "level": 0.9}
+    config.primary = {"arm": "link", "metric": _HELDOUT, "level": 0.9}
     config.margin = 0.05
-    config.equivalent = ("scramble",)
+    config.equivalent = ("scramble", "scramble_apart")
     config.metrics = ("fact_accuracy/", "bits_per_byte/")
     config.curves = {
         "dose": {
-            "axis": "share of the eligible words that is swapped (%)",
-            "points": ((0, "baseline"), *sorted([(50, "link"), *((dose, f"ratio_{dose}") for dose in DOSES)])),
+            "axis": "share of the eligible words that is swapped (%), no word shared",
+            "points": (
+                (0, "baseline_apart"),
+                *sorted([(50, "link_apart"), *((dose, f"ratio_{dose}") for dose in DOSES)]),
+            ),
         },
         "coverage": {
-            "axis": "share of the lexicon's entries that is used (%)",
-            "points": (*((share, f"coverage_{share}") for share in COVERAGES), (100, "link")),
+            "axis": "share of the lexicon's entries that is used (%), no word shared",
+            "points": (*((share, f"coverage_{share}") for share in COVERAGES), (100, "link_apart")),
         },
-        "anchors": {
-            "axis": "share of the names that is the same in both languages (%)",
-            "points": tuple((share, "link" if share == ANCHORS else f"link_anchors_{share}") for share in SWEEP),
-        },
+        "anchors_without_link": _by_anchors("baseline"),
+        "anchors_with_link": _by_anchors("link"),
     }
     config.contrasts = {
         "right_pairs": {
             "about": "What the right pairs do, LINK less the matched scramble",
-            "terms": tuple(
-                (sign, arm, "fact_accuracy/target_heldout") for sign, arm in ((1, "link"), (-1, "scramble"))
-            ),
-        }
+            "terms": ((1, "link", _HELDOUT), (-1, "scramble", _HELDOUT)),
+        },
+        "right_pairs_apart": {
+            "about": "The same where no word is shared",
+            "terms": ((1, "link_apart", _HELDOUT), (-1, "scramble_apart", _HELDOUT)),
+        },
     }
     config.probe = True
     if argument == "anchors":
         config.title = "How many anchors does a model without LINK need?"
-        config.question = "What share of the names must be the same in both languages for facts to be carried over?"
-        config.arms = {f"baseline_anchors_{share}": _baseline(share) for share in SWEEP}
-        config.arms = {
-            name: arm | {"against": "baseline_anchors_0"} if share else arm
-            for (name, arm), share in zip(config.arms.items(), SWEEP, strict=True)
-        }
-        config.primary["arm"], config.equivalent, config.curves = f"baseline_anchors_{SWEEP[-1]}", (), {}
-        config.contrasts = {}
+        config.question = "What share of the words must be the same in both languages for facts to be carried over?"
+        config.arms = {name: arm for name, arm in config.arms.items() if name.startswith("baseline")}
+        config.primary["arm"], config.equivalent, config.contrasts = "baseline", (), {}
+        config.curves = {"anchors": _by_anchors("baseline")}
     elif is_cpu_test(argument):
         config.base, config.seed_flags = "configs/base.py:cpu", "--config.seed={seed} --config.data_seed={seed}"
         config.flags = ("--config.eval_every=5",)
@@ -92,68 +104,89 @@ def get_config(argument: str = ""):
 
 
 def _arms() -> dict[str, dict]:
-    """In the world with anchors: the claim, its controls and rivals. Doses, coverages and anchors with fewer seeds."""
-    world = _world(ANCHORS)
+    """In the world with anchors the claim, its controls and rivals; in that without what only swaps can do, by dose."""
     arms = {
         "baseline": _baseline(ANCHORS),
-        "link": {"flags": world, "about": "the declared dose: half of the eligible words"},
-        "scramble": {
-            "flags": f"{world} --config.link.scramble=True",
-            "about": "as many swaps, wrong pairs matched in frequency and length",
-        },
-        "random_targets": {
-            "flags": f"{world} --config.link.random_targets=True",
-            "about": "as many swaps, words of the target text by their frequency",
-        },
-        "one_swap": {
-            "flags": f"{world} --config.link.max_swaps_per_sentence=1",
-            "about": "one swap a sentence at most",
-        },
-        "input_only": {
-            "flags": f"{world} --config.link.loss_on_swapped=original",
-            "about": "swapped in the input; what is to be said stays English",
-        },
-        "word_list": {
-            "flags": f"{OFF} {world} --config.world.word_list_rate=0.2",
-            "about": "no swaps; a fifth of the tokens is the word list as text",
-        },
-        "baseline_anchors_0": _baseline(0),
-        "link_anchors_0": {"flags": _world(0), "about": "the declared dose, no name shared"},
-        "scramble_anchors_0": {
-            "flags": f"{_world(0)} --config.link.scramble=True",
-            "about": "wrong pairs, none shared",
-        },
+        "link": _arm(ANCHORS, "", "the declared dose: half of the eligible words"),
+        "scramble": _scramble(ANCHORS),
+        "word_list": _arm(
+            ANCHORS,
+            f"{OFF} --config.world.word_list_rate=0.2",
+            "no swaps; a fifth of the tokens is the word list as text",
+        ),
+        "target_rate_20": _target_rate(20),
+        "target_rate_30": _target_rate(30, seeds=_FEW),
+        "random_targets": _arm(
+            ANCHORS,
+            "--config.link.random_targets=True",
+            "as many swaps, words of the target text by their frequency",
+            seeds=_FEW,
+        ),
+        "input_only": _arm(
+            ANCHORS,
+            "--config.link.loss_on_swapped=original",
+            "swapped in the input; what is to be said stays English",
+            seeds=_FEW,
+        ),
+        "baseline_apart": _baseline("apart"),
+        "link_apart": _arm("apart", "", "the declared dose"),
+        "scramble_apart": _scramble("apart"),
+        "one_swap": _arm("apart", "--config.link.max_swaps_per_sentence=1", "one swap a sentence at most"),
+        "portion_25": _arm("apart", "--config.link.portion=0.25", "in a quarter of the documents", seeds=_FEW),
+        "ratio_falls": _arm(
+            "apart", "--config.link.schedule=linear", "from the declared dose to none at the end", seeds=_FEW
+        ),
     }
-    few = {
-        f"ratio_{dose}": {"flags": f"{world} --config.link.ratio={dose / 100}", "about": f"{dose} % of eligible words"}
-        for dose in DOSES
-    }
-    few["portion_25"] = {"flags": f"{world} --config.link.portion=0.25", "about": "in a quarter of the documents"}
-    few["ratio_falls"] = {
-        "flags": f"{world} --config.link.schedule=linear",
-        "about": "from the declared dose to none at the end",
-    }
+    for dose in DOSES:
+        flags = f"--config.link.ratio={dose / 100}"
+        arms[f"ratio_{dose}"] = _arm("apart", flags, f"{dose} % of the eligible words", seeds=_FEW)
     for share in COVERAGES:
-        flags = f"{world} --config.link.coverage={share / 100}"
-        few[f"coverage_{share}"] = {"flags": flags, "about": f"{share} % of the lexicon's entries"}
-    for rate in (20, 30):
-        flags = f"{OFF} {world} --config.rates=0:toy_world_target={rate / 100}"
-        few[f"target_rate_{rate}"] = {"flags": flags, "about": f"no swaps, {rate} % of the tokens target text"}
-    for share in SWEEP:
-        if share not in (0, ANCHORS):
-            few[f"baseline_anchors_{share}"] = _baseline(share)
-            few[f"link_anchors_{share}"] = {"flags": _world(share), "about": f"the declared dose, {share} % shared"}
-    arms |= {name: arm | {"seeds": 3} for name, arm in few.items()}
-    for name, arm in arms.items():
-        if not name.startswith("baseline"):
-            own = name.partition("_anchors_")[2]
-            arm["against"] = f"baseline_anchors_{own}" if own else "baseline"
+        flags = f"--config.link.coverage={share / 100}"
+        arms[f"coverage_{share}"] = _arm("apart", flags, f"{share} % of the lexicon's entries", seeds=_FEW)
+    for world in [world for world in SWEEP if world not in ("apart", ANCHORS)]:
+        arms[f"baseline_{world}"] = _baseline(world)
+        arms[f"link_{world}"] = _arm(world, "", "the declared dose", seeds=_FEW)
     return arms
 
 
-def _baseline(share: int) -> dict[str, str]:
-    return {"flags": f"{OFF} {_world(share)}", "about": f"no swaps, {share} % of the names shared"}
+def _arm(world: str, flags: str, about: str, **more) -> dict:
+    """An arm in one of the worlds of the sweep, compared with the one there without swaps."""
+    names, words = SWEEP[world]
+    anchors = f"--config.world.shared_names={names / 100} --config.world.shared_words={words / 100}"
+    shared = f"{_anchors(world)} % of the words shared" if words or names else "no word shared"
+    return {"flags": f"{anchors} {flags}", "against": _named("baseline", world), "about": f"{about}; {shared}"} | more
 
 
-def _world(share: int) -> str:
-    return f"--config.world.shared_names={share / 100}"
+def _baseline(world: str) -> dict:
+    """Compared with that where no word is shared, of which all have the tokenizer."""
+    against = "" if world == "apart" else "baseline_apart"
+    seeds = {"seeds": _FEW} if world in ("names_50", "names", "words_25") else {}
+    return _arm(world, OFF, "no swaps") | {"against": against} | seeds
+
+
+def _scramble(world: str) -> dict:
+    about = "as many swaps, wrong pairs matched in frequency and length"
+    return _arm(world, "--config.link.scramble=True", about)
+
+
+def _target_rate(rate: int, **more) -> dict:
+    flags = f"{OFF} --config.rates=0:toy_world_target={rate / 100}"
+    return _arm(ANCHORS, flags, f"no swaps, {rate} % of the tokens target text", **more)
+
+
+def _named(arm: str, world: str) -> str:
+    return arm if world == ANCHORS else f"{arm}_{world}"
+
+
+def _anchors(world: str) -> int:
+    """Per cent of all content words."""
+    names, words = len(World().subjects), len(World().translations) - len(World().subjects)
+    return round((SWEEP[world][0] * names + SWEEP[world][1] * words) / (names + words))
+
+
+def _by_anchors(arm: str) -> dict:
+    what = {"link": "with LINK", "baseline": "without LINK"}[arm]
+    return {
+        "axis": f"share of the content words that is the same in both languages (%), {what}",
+        "points": tuple((_anchors(world), _named(arm, world)) for world in SWEEP),
+    }

@@ -65,7 +65,9 @@ class Run:
 
 
 def list_runs(study: Study, out: pathlib.Path) -> list[Run]:
-    """All runs, seed by seed. An arm on other data than the one it is compared with takes that one's tokenizer.
+    """All runs, seed by seed. An arm on other data than the one that it is compared with takes that one's tokenizer.
+
+    Where that one is compared with another, and so on, it is the last one's: so they may share a prepared folder.
 
     Raises:
       UserError: the flags of an arm are wrong.
@@ -85,10 +87,11 @@ def _run(study: Study, arm: Arm, seed: int, out: pathlib.Path, before: dict[tupl
     try:
         config = _config(flags, workdir)
         data = _data_folder(config, out)
-        baseline = before[arm.against, seed] if arm.against else None
+        compared = [before[other.name, seed] for other in study.chain(arm)[1:]]
         # A model to begin from has its tokenizer, which no other fits.
-        if baseline and baseline.data != data and baseline.config.init_from == config.init_from:
-            flags = (*flags, f"--config.tokenizer.path={baseline.data}")
+        fitting = [run for run in compared if run.config.init_from == config.init_from]
+        if fitting and fitting[-1].data != data:
+            flags = (*flags, f"--config.tokenizer.path={fitting[-1].data}")
             config = _config(flags, workdir)
             data = _data_folder(config, out)
         configs.run_settings(config)
@@ -151,7 +154,7 @@ def carry_out(runs: Sequence[Run], probe: bool, processes: int) -> None:
                         bar.set_postfix_str(run.name)
                         if not terminal:
                             print(f"{run.name}, {len(waiting)} after it", file=sys.stderr)
-                        slots[slot] = _Work(run, probe, slot)
+                        slots[slot] = _Work(run, probe, slot, processes)
                 time.sleep(_LOOK_SECONDS)
         finally:
             _stop([work for work in slots if work])
@@ -160,8 +163,8 @@ def carry_out(runs: Sequence[Run], probe: bool, processes: int) -> None:
 class _Work:
     """What a run has left to do, in a process of its own, one command after the other."""
 
-    def __init__(self, run: Run, probe: bool, slot: int):
-        self._run, self._commands, self._slot = run, run.commands(probe), slot
+    def __init__(self, run: Run, probe: bool, slot: int, slots: int):
+        self._run, self._commands, self._slot, self._slots = run, run.commands(probe), slot, slots
         self._begin()
 
     def is_done(self) -> bool:
@@ -182,7 +185,7 @@ class _Work:
 
     def _begin(self) -> None:
         self._run.workdir.mkdir(parents=True, exist_ok=True)
-        with (self._run.workdir / "log.txt").open("a") as log:
+        with (self._run.workdir / "log.txt").open("a") as log, _own_cores(self._slot, self._slots):
             self.process = subprocess.Popen(
                 self._commands.pop(0), stdout=log, stderr=log, env=_environment(self._slot), start_new_session=True
             )
@@ -192,6 +195,20 @@ def _environment(slot: int) -> dict[str, str]:
     """Several runs at a time share the GPUs out among them."""
     visible = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
     return dict(os.environ) | ({"CUDA_VISIBLE_DEVICES": visible[slot % len(visible)]} if visible else {})
+
+
+@contextlib.contextmanager
+def _own_cores(slot: int, slots: int) -> Iterator[None]:
+    """A process begun within has its share of the cores to itself: runs that share them all take longer together."""
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    own = cores[slot * len(cores) // slots : (slot + 1) * len(cores) // slots]
+    if own:
+        os.sched_setaffinity(0, own)
+    try:
+        yield
+    finally:
+        if own:
+            os.sched_setaffinity(0, cores)
 
 
 def _stop(works: Sequence[_Work]) -> None:
