@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import pathlib
 import re
 import shutil
@@ -19,7 +20,7 @@ from linkjax.model.decoder import ModelSettings
 from linkjax.studies.arms import read_study
 from linkjax.studies.outcomes import Outcomes, read_run
 from linkjax.studies.page import Answer, Figure, Heading, Table, as_html, as_markdown
-from linkjax.studies.runs import list_runs
+from linkjax.studies.runs import list_runs, own_cores
 from linkjax.study import study
 from tests.test_runs import ROOT, command, environment, run
 
@@ -230,6 +231,26 @@ def test_a_dry_run_counts_without_making_anything(tmp_path):
     assert done.stdout.startswith(f"{len(runs)} runs")
     assert f"{len(runs) * 1000 * 32 * 64:,} tokens" in done.stdout
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="no cores to choose here")
+def test_runs_at_a_time_have_cores_of_their_own(monkeypatch):
+    cores = {*range(8)}
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(cores))
+    monkeypatch.setattr(os, "sched_setaffinity", lambda _, own: (cores.clear(), cores.update(own)))
+    found = []
+    for slot in range(3):
+        with own_cores(slot, 3):
+            found.append(set(cores))
+        assert cores == {*range(8)}
+    assert found == [{0, 1}, {2, 3, 4}, {5, 6, 7}]
+    with own_cores(1, 1):
+        assert cores == {*range(8)}
+    with own_cores(3, 20):  # more runs than cores: they share
+        assert len(cores) in (1, 8)
+    with pytest.raises(RuntimeError), own_cores(0, 2):
+        raise RuntimeError
+    assert cores == {*range(8)}
 
 
 def test_pages_keep_signs_that_html_and_markdown_would_read():

@@ -111,6 +111,19 @@ def test_shared_names_are_the_only_anchors():
     assert all(plain.translations[word] == form for word, form in world.translations.items() if word not in same)
 
 
+def test_shared_words_are_anchors_beside_the_names():
+    world = World(WorldSettings(shared_names=1.0, shared_words=0.6))
+    same = [word for word, form in world.translations.items() if word == form]
+    assert len(same) == 80 + 36
+    assert len(clean_pairs(world.lexicon_pairs)) == 24
+    names_only = World(WorldSettings(shared_names=1.0))
+    assert world.facts == names_only.facts
+    changed = {word for word in world.translations if world.translations[word] != names_only.translations[word]}
+    assert changed == set(same) - set(world.subjects)
+    fewer = World(WorldSettings(shared_names=1.0, shared_words=0.5))  # a sweep adds words, and takes none away
+    assert {word for word, form in fewer.translations.items() if word == form} < set(same)
+
+
 def test_the_word_list_goes_through_the_users_reader(toy):
     assert read_lexicon(toy.folder / "lexicons/qaa.tsv").entries == {a: (b,) for a, b in World().lexicon_pairs}
 

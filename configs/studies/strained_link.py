@@ -34,6 +34,7 @@ def get_config(argument: str = ""):
             "points": tuple((share, "link" if share == 10 else f"unlisted_{share}") for share in UNLISTED),
         },
     }
+    config.equivalent = ("scramble",)
     config.contrasts = {
         "right_pairs": {
             "about": "What the right pairs do, LINK less the matched scramble",

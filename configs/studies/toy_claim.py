@@ -27,6 +27,7 @@ def get_config(argument: str = ""):
             "about": "one swap a sentence at most, so that none ever holds an untold fact",
         },
     }
+    config.equivalent = ("scramble",)
     config.curves, config.contrasts, config.probe = {}, {}, False
     if is_cpu_test(argument):
         config.base, config.seeds = "configs/base.py:cpu", (0,)

@@ -73,8 +73,7 @@ def get_config(argument: str = ""):
             "axis": "share of the lexicon's entries that is used (%), no word shared",
             "points": (*((share, f"coverage_{share}") for share in COVERAGES), (100, "link_apart")),
         },
-        "anchors_without_link": _by_anchors("baseline"),
-        "anchors_with_link": _by_anchors("link"),
+        "anchors": _by_anchors("link"),
     }
     config.contrasts = {
         "right_pairs": {
@@ -97,6 +96,7 @@ def get_config(argument: str = ""):
         config.base, config.seed_flags = "configs/base.py:cpu", "--config.seed={seed} --config.data_seed={seed}"
         config.flags = ("--config.eval_every=5",)
         config.arms = {name: config.arms[name] for name in ("baseline", "link", "word_list")}
+        config.arms["baseline"]["against"] = ""
         config.arms["word_list"]["seeds"] = 1
         config.seeds, config.equivalent, config.probe = (0, 1), (), False
         config.curves, config.contrasts = {}, {}
@@ -185,8 +185,7 @@ def _anchors(world: str) -> int:
 
 
 def _by_anchors(arm: str) -> dict:
-    what = {"link": "with LINK", "baseline": "without LINK"}[arm]
     return {
-        "axis": f"share of the content words that is the same in both languages (%), {what}",
+        "axis": "share of the content words that is the same in both languages (%)",
         "points": tuple((_anchors(world), _named(arm, world)) for world in SWEEP),
     }

@@ -185,7 +185,7 @@ class _Work:
 
     def _begin(self) -> None:
         self._run.workdir.mkdir(parents=True, exist_ok=True)
-        with (self._run.workdir / "log.txt").open("a") as log, _own_cores(self._slot, self._slots):
+        with (self._run.workdir / "log.txt").open("a") as log, own_cores(self._slot, self._slots):
             self.process = subprocess.Popen(
                 self._commands.pop(0), stdout=log, stderr=log, env=_environment(self._slot), start_new_session=True
             )
@@ -198,7 +198,7 @@ def _environment(slot: int) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def _own_cores(slot: int, slots: int) -> Iterator[None]:
+def own_cores(slot: int, slots: int) -> Iterator[None]:
     """A process begun within has its share of the cores to itself: runs that share them all take longer together."""
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     own = cores[slot * len(cores) // slots : (slot + 1) * len(cores) // slots]
