@@ -17,6 +17,7 @@ from linkjax.config import load_config
 from linkjax.errors import UserError
 from linkjax.huggingface.settings import to_config
 from linkjax.model.decoder import ModelSettings
+from linkjax.studies import report
 from linkjax.studies.arms import read_study
 from linkjax.studies.outcomes import Outcomes, read_run
 from linkjax.studies.page import Answer, Figure, Heading, Table, as_html, as_markdown
@@ -108,6 +109,24 @@ def test_the_report_says_what_was_compared_what_came_out_and_how_sure_it_is(fold
     text = (folder / "report.md").read_text()
     for figure in re.findall(r"\]\((figures/.*?)\)", text):
         assert (folder / figure).stat().st_size > 5000
+
+
+def test_an_arm_that_was_asked_other_items_has_a_score_and_no_difference(folder, tmp_path):
+    def otherwise(one):
+        other = {"fact_accuracy": frozenset({"other"})} if one.run.arm.name == "link" else {}
+        return one._replace(asked=one.asked | other)
+
+    finished = [read_run(one) for one in runs_of(folder)]
+    settings = read_study(load_config(CONFIG))
+    outcomes = Outcomes(settings, [otherwise(one) for one in finished])
+    compared = {(entry["arm"], entry["metric"]) for entry in outcomes.comparisons()}
+    assert ("link", "bits_per_byte/qaa") in compared
+    assert not [metric for arm, metric in compared if arm == "link" and metric.startswith("fact_accuracy")]
+    assert outcomes.speed_ups(settings.arm("link")) == {}
+    assert "they were asked other items" in report.conclusions(outcomes)
+    assert Outcomes(settings, finished).asked_alike(settings.arm("link"), "fact_accuracy/target_heldout")
+    report.write(outcomes, tmp_path)
+    assert "(other items)" in (tmp_path / "report.md").read_text()
 
 
 def test_an_evaluation_knows_where_on_the_way_it_was(folder):

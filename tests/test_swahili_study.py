@@ -86,6 +86,14 @@ def test_each_seed_draws_its_own_half(files):
     assert sum(is_withheld(f"JOH.1.{verse}", 3) for verse in range(1000)) == pytest.approx(500, abs=60)
 
 
+def test_half_of_the_verses_and_each_word_list_stand_beside(files):
+    assert lines_of(files / "sw/half.txt") == lines_of(files / "sw/train.txt")[::2]
+    merged, *parts = (read_lexicon(files / f"{name}.tsv").entries for name in ("en-sw", "lexicons/wiktionary",
+                                                                              "lexicons/freedict"))  # fmt: skip
+    assert all(0.15 * len(merged) < len(part) < len(merged) for part in parts)
+    assert set(merged) <= set().union(*parts)
+
+
 def test_the_verses_of_both_languages_are_the_same(files, bible, verses):
     """By the lexicon and by names: each chapter as a whole, and nearly four verses in five by themselves."""
     lexicon, places = read_lexicon(files / "en-sw.tsv"), verse_lines(bible, verses)
@@ -182,9 +190,13 @@ def test_the_config_is_a_study_whose_files_are_in_one_folder(tmp_path, argument)
     config.evaluation_data = "elsewhere"
     study = read_study(config)
     runs = list_runs(study, tmp_path)
-    assert len({run.data for run in runs}) == (1 if argument == ":cpu" else 5 + 3 + 3)
+    assert len({run.data for run in runs}) == (1 if argument == ":cpu" else 5 + 5 * 3)
     for run in runs:
         settings = run.config
+        half, one_list = run.arm.name.endswith("_half"), run.arm.name in ("link_wiktionary", "link_freedict")
+        lists = f"lexicons/{run.arm.name[5:]}" if one_list else "en-sw"
+        assert settings.target == f"elsewhere/sw/{'half' if half else 'train'}.txt"
+        assert settings.lexicon == f"elsewhere/{lists}.tsv"
         assert settings.english == f"elsewhere/{run.seed}/en.txt" and settings.link.holdout == 0.1
         asked = settings.evaluations.split(",")
         assert asked[0] == "xcopa_sw" and settings.evaluation_data == "elsewhere"

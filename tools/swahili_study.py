@@ -11,7 +11,8 @@ eight words in a row with one of those; which half is drawn for each seed by a h
     en_heldout.txt                 a fiftieth of the English lines, none of them of a held-out verse
     SEED/en.txt                    English to train on
     SEED/read.txt, withheld.txt    Swahili verses whose English is in en.txt, and those whose English is not
-    en-sw.tsv                      both word lists merged
+    sw/half.txt                    every other verse of the Swahili to train on
+    en-sw.tsv                      both word lists merged; each alone in lexicons/
     xcopa/                         the test items alone: nothing is tuned on the others, so runs are scored on these
 """
 
@@ -58,6 +59,7 @@ def make(data: pathlib.Path, out: pathlib.Path, seeds: int) -> str:
     sharing = lines_sharing(lines, asked)
     kept_apart = {number for number, line in enumerate(lines) if number not in sharing and _is_heldout(line)}
     write(swahili, out / "sw")
+    _write(out / "sw/half.txt", list(swahili.train.values())[::2])
     _write(out / "en_heldout.txt", (lines[number] for number in sorted(kept_apart)))
     said = [f"{len(swahili.train)} Swahili verses to train on, {len(swahili.heldout)} held out, {len(asked)} to ask of"]
     for seed in range(seeds):
@@ -74,6 +76,9 @@ def make(data: pathlib.Path, out: pathlib.Path, seeds: int) -> str:
     lists = {name: read_lexicon(data / f"lexicons/{file}", ReadOptions(language="sw")) for name, file in _LISTS.items()}
     merged = merge(lists)
     write_lexicon(merged, out / "en-sw.tsv")
+    (out / "lexicons").mkdir(exist_ok=True)
+    for name, entries in lists.items():
+        write_lexicon(entries, out / f"lexicons/{name}.tsv")
     (out / "xcopa").mkdir(exist_ok=True)
     shutil.copyfile(data / "xcopa/test.sw.jsonl", out / "xcopa/test.sw.jsonl")
     return "\n".join([*said, f"{len(merged):,} entries in the word list"])

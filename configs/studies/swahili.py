@@ -134,6 +134,17 @@ def _arms(target_rate: float) -> dict[str, dict]:
             "about": "no swaps; 30 % of the tokens are the word list as text, also the words that others never see",
         },
     }
+    for source in ("wiktionary", "freedict"):
+        flags = f"{_LINK} --config.lexicon={_FILES}/lexicons/{source}.tsv"
+        arms[f"link_{source}"] = {"flags": flags, "about": f"the declared dose, only the pairs of {source}"}
+    half = f"--config.target={_FILES}/sw/half.txt"
+    arms["baseline_half"] = {"flags": f"{_OFF} {half}", "about": "no swaps, half of the Swahili verses"}
+    arms["link_half"] = {
+        "flags": f"{_LINK} {half}",
+        "against": "baseline_half",
+        "about": "the declared dose, half of the Swahili verses",
+        "seeds": 3,
+    }
     for times in (2, 3):
         share = target_rate * times
         arms[f"target_rate_x{times}"] = {

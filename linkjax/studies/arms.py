@@ -17,7 +17,8 @@ A study's config (configs/studies/*.py) has
     doses             arms that differ by the dose, of which the last sentence names the best; () = no such sentence
 
 and settings of its own, at the top level, that `passed` names: they go to all runs as --config.NAME=VALUE, so that the
-study's command line takes them, and `{NAME}` in flags, seed_flags and metrics stands for their values.
+study's command line takes them, and `{NAME}` in flags (of all and of arms), seed_flags and metrics stands for their
+values.
 """
 
 import dataclasses
@@ -141,6 +142,7 @@ def read_study(config: ml_collections.ConfigDict) -> Study:
         return tuple(text.format(**values) for text in texts)
 
     arms = tuple(_arm(name, {"base": config.base} | about, len(seeds)) for name, about in config.arms.items())
+    arms = tuple(dataclasses.replace(arm, flags=filled(arm.flags)) for arm in arms)
     names = [arm.name for arm in arms]
     asked = {
         "against": [arm.against for arm in arms if arm.against],

@@ -38,6 +38,7 @@ class Finished(NamedTuple):
     Attributes:
       evaluations: a record for each, with where it was on the way (`WAYS`).
       items: metric/group -> cluster -> (right ones, number), of ranked items at the end.
+      asked: what a metric's name begins with -> the hashes of what it was measured on.
     """
 
     run: Run
@@ -45,6 +46,7 @@ class Finished(NamedTuple):
     scores: dict[str, float]
     items: dict[str, dict[str, tuple[float, float]]]
     chance: dict[str, float]
+    asked: dict[str, frozenset[str]]
 
 
 def read_run(run: Run) -> Finished:
@@ -54,18 +56,30 @@ def read_run(run: Run) -> Finished:
     if (run.workdir / PROBE).exists():
         scores |= _probed(read_json(run.workdir / PROBE, _MOST_BYTES))
     items: dict[str, dict[str, tuple[float, float]]] = {}
-    metrics = {about["name"]: about["metric"] for about in Prepared(run.data).manifest["evaluations"]}
+    prepared = Prepared(run.data)
+    metrics = {about["name"]: about["metric"] for about in prepared.manifest["evaluations"]}
     if (run.workdir / "items.jsonl").exists():
         for item in read_jsonl(run.workdir / "items.jsonl"):
             clusters = items.setdefault(f"{metrics[item['task']]}/{item['group']}", {})
             right, count = clusters.get(f"{item['task']} {item['cluster']}", (0.0, 0.0))
             clusters[f"{item['task']} {item['cluster']}"] = right + item["correct"], count + 1
-    return Finished(run, _evaluations(run), scores, items, summary.get("chance", {}))
+    return Finished(run, _evaluations(run, prepared), scores, items, summary.get("chance", {}), _asked(prepared))
 
 
-def _evaluations(run: Run) -> list[dict[str, float]]:
+def _asked(prepared: Prepared) -> dict[str, frozenset[str]]:
+    files = {about["metric"]: set() for about in prepared.manifest["evaluations"]}
+    for about in prepared.manifest["evaluations"]:
+        files[about["metric"]].add(f"evaluation/{about['name']}.jsonl")
+    for one in prepared.components:
+        if one["heldout"]["documents"]:
+            files.setdefault(f"{BITS}{one['language']}", set()).add(f"heldout/{one['name']}.jsonl")
+    files["translation/"] = {name for name in prepared.manifest["files"] if name.startswith("lexicons/")}
+    hashes = {name: about["sha256"] for name, about in prepared.manifest["files"].items()}
+    return {metric: frozenset(hashes[name] for name in names) for metric, names in files.items()}
+
+
+def _evaluations(run: Run, prepared: Prepared) -> list[dict[str, float]]:
     """Steps with their scores. Seconds are those of steps, of the way so far."""
-    prepared = Prepared(run.data)
     model, length = section(run.config.model, ModelSettings), run.config.sequence_length
     places = run.config.batch_size * length
     flops = training_flops(model, model.vocabulary or len(prepared.tokenizer), length).total * places
@@ -173,7 +187,7 @@ class Outcomes:
         metric, baseline = self.study.primary.metric, self.study.arm(arm.against)
         start = self.chance_of(metric)
         found: dict[str, dict[float, SpeedUp]] = {}
-        if not {arm, baseline} <= {*self.arms_with(metric)}:
+        if not {arm, baseline} <= {*self.arms_with(metric)} or not self.asked_alike(arm, metric):
             return found
         if self.score(baseline, metric).get("at_chance"):  # it has learned nothing to be sooner at
             return found
@@ -184,6 +198,16 @@ class Outcomes:
                 levels = sorted({*LEVELS, self.study.primary.level})
                 found[way] = {level: speed_up(slow, fast, level, start) for level in levels}
         return found
+
+    def asked_alike(self, arm: Arm, metric: str) -> bool:
+        """Whether an arm was asked in a metric what its baseline was asked, seed by seed."""
+        pairs = zip(self._of[arm.name], self._of[arm.against], strict=False)
+        return all(
+            ours.asked.get(name) == theirs.asked.get(name)
+            for ours, theirs in pairs
+            for name in ours.asked.keys() | theirs.asked.keys()
+            if metric.startswith(name)
+        )
 
     def comparison(self, arm: Arm, metric: str) -> dict[str, Any]:
         """Against its baseline on the same seeds; see `inference.compare`, p not corrected."""
@@ -207,7 +231,10 @@ class Outcomes:
         return None if ours is None or theirs is None else sign * (ours - theirs)
 
     def comparisons(self) -> list[dict[str, Any]]:
-        """Every arm that has a baseline, in every tested metric that says something; p corrected over its arms."""
+        """Every arm that has a baseline, in every tested metric that says something; p corrected over its arms.
+
+        One that was asked other items than its baseline, or read other held-out text, has a score and no difference.
+        """
         found = []
         for metric in self.tested():
             if self.at_chance(metric):
@@ -215,7 +242,9 @@ class Outcomes:
             of_metric = [
                 {"arm": arm.name, "against": arm.against, "metric": metric, **self.comparison(arm, metric)}
                 for arm in self.arms_with(metric)
-                if arm.against and self.study.arm(arm.against) in self.arms_with(metric)
+                if arm.against
+                and self.study.arm(arm.against) in self.arms_with(metric)
+                and self.asked_alike(arm, metric)
             ]
             tested = [entry for entry in of_metric if entry["p"] is not None]
             for entry, p in zip(tested, inference.holm([entry["p"] for entry in tested]), strict=True):
@@ -269,9 +298,9 @@ class Outcomes:
         return None if None in values else float(np.mean(values))
 
     def table(self) -> str:
-        """runs.csv: a row for each arm, seed and evaluation."""
+        """runs.csv: a row for each arm, seed and evaluation, numbers to six digits."""
         records = [
-            {"arm": arm.name, "seed": one.run.seed, **record}
+            {"arm": arm.name, "seed": one.run.seed, **{name: _rounded(value) for name, value in record.items()}}
             for arm in self.study.arms
             for one in self._of[arm.name]
             for record in one.evaluations
@@ -282,3 +311,7 @@ class Outcomes:
         writer.writeheader()
         writer.writerows(records)
         return text.getvalue()
+
+
+def _rounded(value: Any) -> Any:
+    return f"{value:.6g}" if isinstance(value, float) else value

@@ -1,11 +1,11 @@
 """The report of a study: what was compared, what came out, and how sure that is."""
 
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from linkjax.studies import wording
-from linkjax.studies.arms import Arm
+from linkjax.studies.arms import Arm, Study
 from linkjax.studies.figures import learning_curves, score_curve
 from linkjax.studies.outcomes import WAYS, Outcomes
 from linkjax.studies.page import Answer, Block, Code, Figure, Heading, Paragraph, Table, as_html, as_markdown
@@ -51,7 +51,8 @@ def _conclusions(outcomes: Outcomes) -> list[str]:
     if silent:
         said.append(f"At chance in every arm, no information: {', '.join(silent)}.")
     for other in outcomes.metrics():
-        if other == f"{wording.BITS}en" and {arm, study.arm(arm.against)} <= {*outcomes.arms_with(other)}:
+        both = {arm, study.arm(arm.against)} <= {*outcomes.arms_with(other)}
+        if other == f"{wording.BITS}en" and both and outcomes.asked_alike(arm, other):
             found = outcomes.comparison(arm, other)
             shown = wording.difference(other, found["difference"], found["interval"])
             said.append(f"The price in English: {shown} on held-out English (more is worse).")
@@ -62,6 +63,8 @@ def _primary(outcomes: Outcomes, arm: Arm, metric: str, found: dict[str, Any] | 
     baseline = outcomes.study.arm(arm.against)
     ours, theirs = (wording.score(metric, outcomes.score(one, metric)) for one in (arm, baseline))
     scores = f"{arm.name} is at {ours} in {metric}, {baseline.name} at {theirs}, over {arm.seeds} seeds"
+    if not outcomes.asked_alike(arm, metric):
+        return f"{scores}: they were asked other items, so no difference is taken."
     if found is None:
         return f"{scores}: both at chance, which says nothing."
     shown = wording.difference(metric, found["difference"], found["interval"])
@@ -79,6 +82,8 @@ def _unsure(arm: Arm) -> str:
 
 
 def _speed(outcomes: Outcomes, arm: Arm) -> list[str]:
+    if not outcomes.asked_alike(arm, outcomes.study.primary.metric):
+        return []
     ups = outcomes.speed_ups(arm).get("step")
     level, against = outcomes.study.primary.level, arm.against
     found = ups[level] if ups else None
@@ -139,10 +144,11 @@ def _blocks(outcomes: Outcomes, figures: pathlib.Path) -> Iterator[Block]:
     primary, metric = study.arm(study.primary.arm), study.primary.metric
     yield Paragraph(study.question)
     yield Answer(_conclusions(outcomes))
-    main = [study.arm(primary.against), primary, *(study.arm(name) for name in study.equivalent)]
-    if svg := learning_curves(outcomes, main, metric, figures / "learning.png"):
-        yield Figure("figures/learning.png", svg, f"{metric} while training: mean over seeds, and the seeds' range.")
+    (against, arms), *others = _main_arms(study).items()
+    yield from _learning(outcomes, [study.arm(against), *arms], figures / "learning.png")
     yield _main_table(outcomes)
+    for against, arms in others:
+        yield from _learning(outcomes, [study.arm(against), *arms], figures / f"learning_{against}.png")
     yield Heading("What was compared")
     yield Table(
         ["arm", "against", "seeds", "what it is", "flags"],
@@ -167,6 +173,23 @@ def _blocks(outcomes: Outcomes, figures: pathlib.Path) -> Iterator[Block]:
     yield Heading("How to read this")
     yield Paragraph(_HOW)
     yield Code(f"python -m linkjax.study --config=CONFIG --out={figures.parent.name}")
+
+
+def _main_arms(study: Study) -> dict[str, list[Arm]]:
+    """The arms that the conclusions speak of, by the one they are compared with; the primary one's first."""
+    contrasted = [name for contrast in study.contrasts.values() for _, name, _ in contrast.terms]
+    found: dict[str, list[Arm]] = {}
+    for name in dict.fromkeys((study.primary.arm, *study.equivalent, *contrasted)):
+        if (arm := study.arm(name)).against:
+            found.setdefault(arm.against, []).append(arm)
+    return found
+
+
+def _learning(outcomes: Outcomes, arms: Sequence[Arm], path: pathlib.Path) -> Iterator[Figure]:
+    metric = outcomes.study.primary.metric
+    if svg := learning_curves(outcomes, arms, metric, path):
+        about = f"{metric} while training: mean over seeds, and the seeds' range."
+        yield Figure(f"{path.parent.name}/{path.name}", svg, about)
 
 
 def _main_table(outcomes: Outcomes) -> Table:
@@ -204,6 +227,8 @@ def _score_tables(outcomes: Outcomes) -> Iterator[Block]:
         for arm in outcomes.arms_with(metric):
             score = outcomes.score(arm, metric)
             note = " at chance" if score.get("at_chance") else ""
+            if arm.against and not outcomes.asked_alike(arm, metric):
+                note += " (other items)"
             cells = [arm.name, wording.score(metric, score) + note]
             if found := by_arm.get(arm.name):
                 bytes_ = found["at_equal_english"]
