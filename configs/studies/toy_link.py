@@ -6,7 +6,8 @@
 Declared beforehand: the dose is that of configs/base.py, the outcome the accuracy on held-out facts, the speed-up that
 at 90 % of the baseline's gain. It is measured where the baseline gets there too: in the world with the fewest anchors
 (words that are the same in both languages) in which the baseline alone reaches 80 %. The first command, baselines only,
-found `ANCHORS`; the second has its runs too, and does not make them again. Doses and coverages are compared in the
+found `ANCHORS`, the names and 60 % of the other words: 86.3 % over five seeds, with 50 % of them 77.0 %. The second
+has its runs too, and does not make them again. Doses and coverages are compared in the
 world without anchors, where there is most to carry over.
 The learning rate is constant after its warm-up and what is evaluated is a moving average of the weights: so every
 evaluation stands for the end of a run of that length (Haegele et al. 2024, arXiv 2405.18392).
