@@ -48,7 +48,7 @@ def get_config(argument: str = ""):
         },
     }
     bits, cloze = f"bits_per_byte/{_LANGUAGE}", f"cloze/{_LANGUAGE}"
-    config.primary = {"arm": "link", "metric": bits, "level": 0.9}
+    config.primary = {"arm": "link", "metric": bits, "level": 0.9, "about": "of held-out text; less is better"}
     config.margin, config.equivalent = 0.01, ()
     config.metrics = (bits, cloze, "bits_per_byte/en")
     config.curves = {}

@@ -53,7 +53,7 @@ def get_config(argument: str = ""):
                 }
                 name = f"{baseline}_{ratio}" if ratio else baseline
                 config.arms[name] = arm | ({"against": baseline} if ratio else {})
-    config.primary = {"arm": "sw_137m_20", "metric": "bits_per_byte/sw", "level": 0.9}
+    config.primary = {"arm": "sw_137m_20", "metric": "bits_per_byte/sw", "level": 0.9, "about": "of held-out text"}
     config.margin, config.equivalent, config.doses = 0.01, (), ()
     config.metrics, config.contrasts, config.probe = ("bits_per_byte/",), {}, True
     config.curves = {

@@ -72,7 +72,7 @@ def get_config(argument: str = ""):
     config.flags += (f"--config.target_rate={target_rate}", *more)
     config.arms = _arms(target_rate)
     bits = "bits_per_byte/sw"
-    config.primary = {"arm": "link", "metric": bits, "level": 0.9}
+    config.primary = {"arm": "link", "metric": bits, "level": 0.9, "about": "of held-out verses; less is better"}
     config.margin, config.equivalent = 0.01, ()
     config.metrics = (bits, "cloze/", "cloze_margin/", "xcopa/", "xcopa_margin/", "translation/", "bits_per_byte/en")
     config.curves = {}

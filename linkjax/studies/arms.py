@@ -7,7 +7,8 @@ A study's config (configs/studies/*.py) has
     flags             of all runs
     arms              name -> flags, against, about (, seeds, base): see `Arm`
     seeds             the seeds; seed_flags, what `{seed}` goes into
-    primary           arm, metric, level: the outcome that the study was made for, declared before it runs
+    primary           arm, metric, level, about (what the metric is): the outcome that the study was made for, declared
+                      before it runs
     margin            within which two arms count as equivalent, and `equivalent`, the arms of which that is claimed
     metrics           what is tested and shown first; a metric ending in '/' is all of its groups
     curves            name -> axis (what x is) and points (x, arm): final scores against the dose, coverage ...
@@ -64,11 +65,13 @@ class Primary:
       arm: against its baseline.
       metric: of which higher is better, or bits per byte.
       level: share of the baseline's gain at which the speed-up is measured.
+      about: what the metric is, in a few words.
     """
 
     arm: str
     metric: str
     level: float
+    about: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -173,7 +176,12 @@ def read_study(config: ml_collections.ConfigDict) -> Study:
         seed_flags=config.seed_flags.format(**values, seed="{seed}"),
         arms=arms,
         seeds=seeds,
-        primary=Primary(config.primary["arm"], *filled([config.primary["metric"]]), config.primary["level"]),
+        primary=Primary(
+            config.primary["arm"],
+            *filled([config.primary["metric"]]),
+            config.primary["level"],
+            *filled([config.primary["about"]]),
+        ),
         margin=config.margin,
         equivalent=tuple(config.equivalent),
         metrics=filled(config.metrics),

@@ -61,8 +61,12 @@ def _conclusions(outcomes: Outcomes) -> list[str]:
 
 def _primary(outcomes: Outcomes, arm: Arm, metric: str, found: dict[str, Any] | None) -> str:
     baseline = outcomes.study.arm(arm.against)
+    what = outcomes.study.primary.about
     ours, theirs = (wording.score(metric, outcomes.score(one, metric)) for one in (arm, baseline))
-    scores = f"{arm.name} is at {ours} in {metric}, {baseline.name} at {theirs}, over {arm.seeds} seeds"
+    scores = (
+        f"{arm.name} ({arm.about}) is at {ours}, {baseline.name} ({baseline.about}) at {theirs} in {metric}, {what},"
+        f" over {arm.seeds} seeds"
+    )
     if not outcomes.asked_alike(arm, metric):
         return f"{scores}: they were asked other items, so no difference is taken."
     if found is None:
@@ -107,7 +111,7 @@ def _equivalence(arm: Arm, metric: str, found: dict[str, Any], margin: float) ->
             f"Whether {arm.name} is equivalent to {arm.against} cannot be said: {shown}. {_unsure(arm)} nothing of it."
         )
     verdict = "is equivalent to" if p < _SIGNIFICANT else "is not shown to be equivalent to"
-    return f"{arm.name} {verdict} {arm.against} within {within}: {shown}, p {wording.p_said(p)}."
+    return f"{arm.name} ({arm.about}) {verdict} {arm.against} within {within}: {shown}, p {wording.p_said(p)}."
 
 
 def _verdict(outcomes: Outcomes) -> str:
