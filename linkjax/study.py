@@ -18,6 +18,7 @@ import ml_collections
 
 from linkjax import config as configs
 from linkjax.errors import UserError
+from linkjax.files import read_json
 from linkjax.lock import locked
 from linkjax.studies import report
 from linkjax.studies.arms import read_study
@@ -25,11 +26,15 @@ from linkjax.studies.cost import estimate
 from linkjax.studies.outcomes import Outcomes, read_run
 from linkjax.studies.runs import carry_out, check_begun, list_runs
 from linkjax.training.run_files import write_whole
+from linkjax.workdir import CONFIG
+
+_DECLARED = ("primary", "margin", "equivalent", "contrasts", "seeds")
+_MOST_BYTES = 1 << 24
 
 
 def study(config: ml_collections.ConfigDict, out: pathlib.Path, processes: int) -> Outcomes:
     """Makes what is missing and writes the report."""
-    settings = read_study(config)
+    settings, out = read_study(config), out.resolve()  # which runs know each other's folders by
     out.mkdir(parents=True, exist_ok=True)
     with locked(out / ".lock", f"{out} is being studied"):
         begun = out / "study.json"
@@ -37,6 +42,7 @@ def study(config: ml_collections.ConfigDict, out: pathlib.Path, processes: int) 
             _check_same(configs.from_json(begun), config, out)
         runs = list_runs(settings, out)
         check_begun(runs)
+        declared = declaration(config, out)
         write_whole(begun, configs.to_json(config))
         carry_out(runs, settings.probe, processes)
         outcomes = Outcomes(settings, [read_run(run) for run in runs])
@@ -44,7 +50,7 @@ def study(config: ml_collections.ConfigDict, out: pathlib.Path, processes: int) 
         write_whole(out / "summary.json", json.dumps(outcomes.summary(), indent=1) + "\n")
         compared = {"comparisons": outcomes.comparisons(), "contrasts": outcomes.contrasts()}
         write_whole(out / "comparisons.json", json.dumps(compared, indent=1) + "\n")
-        report.write(outcomes, out)
+        report.write(outcomes, out, declared)
     return outcomes
 
 
@@ -56,6 +62,21 @@ def _check_same(before: ml_collections.ConfigDict, now: ml_collections.ConfigDic
     for name, arm in before.arms.items():
         if name in now.arms and arm.get("flags", "") != now.arms[name].get("flags", ""):
             raise UserError(f"{out} has runs of '{name}' with other flags: rename the arm, or choose another --out.")
+
+
+def declaration(config: ml_collections.ConfigDict, out: pathlib.Path) -> str:
+    """Says, for the report, whether the outcome was declared before the primary arm's runs; declared.json keeps it."""
+    now = json.loads(json.dumps({name: config.to_dict()[name] for name in _DECLARED}))
+    path = out / "declared.json"
+    kept = read_json(path, _MOST_BYTES) if path.exists() else {"declared": now, "before": []}
+    begun = any(out.glob(f"runs/{config.primary['arm']}/*/{CONFIG}"))
+    if kept["declared"] != now:
+        kept = {"declared": now, "before": [*kept["before"], kept["declared"]] if begun else []}
+    write_whole(path, json.dumps(kept, indent=1) + "\n")
+    if not kept["before"]:
+        return "Declared before the runs"
+    changed = ", ".join(name for name in _DECLARED if any(before[name] != now[name] for before in kept["before"]))
+    return f"Changed after runs had begun ({changed}; declared.json has what was declared before)"
 
 
 def run(config: ml_collections.ConfigDict, out: str, processes: str, dry_run: str) -> None:

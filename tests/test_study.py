@@ -18,11 +18,11 @@ from linkjax.errors import UserError
 from linkjax.huggingface.settings import to_config
 from linkjax.model.decoder import ModelSettings
 from linkjax.studies import report
-from linkjax.studies.arms import read_study
+from linkjax.studies.arms import Contrast, read_study
 from linkjax.studies.outcomes import Outcomes, read_run
 from linkjax.studies.page import Answer, Figure, Heading, Table, as_html, as_markdown
 from linkjax.studies.runs import list_runs, own_cores
-from linkjax.study import study
+from linkjax.study import declaration, study
 from tests.test_runs import ROOT, command, environment, run
 
 CONFIG = "configs/studies/toy_link.py:cpu"
@@ -62,7 +62,8 @@ def test_nothing_is_run_twice_and_the_report_is_the_same(folder):
 
 def test_what_was_stopped_comes_to_what_one_run_comes_to(folder, tmp_path):
     (study_run,) = [one for one in runs_of(folder) if (one.arm.name, one.seed) == ("link", 0)]
-    run("train", *study_run.flags, f"--config.data={study_run.data}", f"--workdir={tmp_path}/alone")
+    with own_cores(0, 2):  # the number of cores changes the order of sums, and so the last digits
+        run("train", *study_run.flags, f"--config.data={study_run.data}", f"--workdir={tmp_path}/alone")
     alone = json.loads((tmp_path / "alone/summary.json").read_text())
     summary = json.loads((folder / "summary.json").read_text())
     for metric in SCORES:
@@ -127,6 +128,116 @@ def test_an_arm_that_was_asked_other_items_has_a_score_and_no_difference(folder,
     assert Outcomes(settings, finished).asked_alike(settings.arm("link"), "fact_accuracy/target_heldout")
     report.write(outcomes, tmp_path)
     assert "(other items)" in (tmp_path / "report.md").read_text()
+
+
+def changed(finished, scores):
+    """Finished runs with other scores: arm -> metric -> one for each seed; None takes the metric away."""
+    found = []
+    for one in finished:
+        own = {name: values[one.run.seed] for name, values in scores.get(one.run.arm.name, {}).items()}
+        kept = {name: value for name, value in (one.scores | own).items() if value is not None}
+        found.append(one._replace(scores=kept, items={}))
+    return found
+
+
+BITS = "bits_per_byte/qaa"
+
+
+@pytest.mark.parametrize(
+    ("link", "other", "verdict"),
+    [
+        ((1.90, 1.91), (2.3, 2.3), "LINK helps here, compared with no swaps: -0.095"),
+        ((2.10, 2.11), None, "LINK does not help here: +0.105"),
+        ((2.10, 2.11), (1.99, 2.3), "cannot be told from 1 seeds: -0.010"),  # the other one may be better
+        ((1.90, 2.05), None, "cannot be told from 2 seeds: -0.025"),
+    ],
+)
+def test_the_last_sentence_is_of_the_best_dose_and_no_surer_than_it(folder, link, other, verdict):
+    scores = {"baseline": {BITS: (2.0, 2.0)}, "link": {BITS: link}, "word_list": {BITS: other or (2.0, 2.0)}}
+    settings = read_study(load_config(CONFIG))
+    primary = dataclasses.replace(settings.primary, metric=BITS)
+    settings = dataclasses.replace(settings, primary=primary, doses=("link", "word_list") if other else ("link",))
+    outcomes = Outcomes(settings, changed([read_run(one) for one in runs_of(folder)], scores))
+    assert verdict in report.conclusions(outcomes).splitlines()[-1]
+
+
+def test_the_declared_outcome_is_one_test_and_the_others_are_several(folder):
+    values = {"baseline": (0.5, 0.5), "link": (0.60, 0.61), "word_list": (0.5, 0.5)}
+    metrics = ("fact_accuracy/target_heldout", "fact_accuracy/english")
+    scores = {arm: dict.fromkeys(metrics, of) for arm, of in values.items()}
+    settings = read_study(load_config(CONFIG))
+    arms = [dataclasses.replace(arm, against="baseline" if arm.against else "", seeds=2) for arm in settings.arms]
+    finished = changed([read_run(one) for one in runs_of(folder)], scores)
+    second = next(one for one in finished if one.run.arm.name == "word_list")
+    second = second._replace(
+        run=dataclasses.replace(second.run, seed=1), scores=second.scores | dict.fromkeys(metrics, 0.51)
+    )
+    terms = {name: Contrast(name, ((1, "link", metrics[0]), (-1, "baseline", metrics[0]))) for name in "abc"}
+    outcomes = Outcomes(dataclasses.replace(settings, arms=tuple(arms), contrasts=terms), [*finished, second])
+    found = {(entry["arm"], entry["metric"]): entry for entry in outcomes.comparisons()}
+    declared, explored = found["link", metrics[0]], found["link", metrics[1]]
+    assert declared["p_corrected"] == declared["p"] == explored["p"]
+    assert explored["p_corrected"] == pytest.approx(2 * explored["p"])
+    corrected = [of["p_corrected"] / of["p"] for of in outcomes.contrasts().values()]
+    assert corrected == pytest.approx([1, 2, 2])
+
+
+def test_why_there_is_no_speed_up_is_said(folder):
+    settings = read_study(load_config(CONFIG))
+    finished = [read_run(one) for one in runs_of(folder)]
+    link = settings.arm("link")
+    learned = [one._replace(items={}) for one in finished]  # nothing that could be called chance
+    assert "it takes a constant learning rate" in Outcomes(settings, learned).no_speed_up(link)
+    for one in learned:
+        one.run.config.optimizer.schedule, one.run.config.optimizer.decay_share = "wsd", 0.0
+    assert Outcomes(settings, learned).no_speed_up(link) == "4 evaluations are too few to read it from, it takes 40"
+    many = [one._replace(evaluations=[record | {"step": i + 1, "english_bytes": i + 1, "flops": i + 1, "seconds": i + 1}
+            for i, record in enumerate(one.evaluations * 10)]) for one in learned]  # fmt: skip
+    assert Outcomes(settings, many).no_speed_up(link) == "" and Outcomes(settings, many).speed_ups(link)
+    many[1].run.config.link.schedule = "linear"
+    falling = [one for one in many if one.run.arm.name == "link"]
+    for one in falling:
+        one.run.config.link.schedule = "linear"
+    assert "constant learning rate and dose" in Outcomes(settings, many).no_speed_up(link)
+    chance = [one._replace(items=before.items) for one, before in zip(many, finished, strict=True)]
+    assert "baseline learns nothing here" in Outcomes(settings, chance).no_speed_up(link)
+
+
+def test_a_score_that_a_run_lacks_takes_no_report_away(folder, tmp_path):
+    metric = "fact_accuracy/target_heldout"
+    settings = read_study(load_config(CONFIG))
+    points = ((0, "baseline"), (1, "link"), (2, "word_list"))
+    settings = dataclasses.replace(settings, curves={"dose": ("dose", points)})
+    outcomes = Outcomes(
+        settings, changed([read_run(one) for one in runs_of(folder)], {"word_list": {metric: [None] * 2}})
+    )
+    report.write(outcomes, tmp_path)
+    assert r"| word\_list | not in all runs |" in (tmp_path / "report.md").read_text()
+
+
+def test_what_is_declared_after_runs_have_begun_is_said_to_be(tmp_path):
+    config = load_config(CONFIG)
+    assert declaration(config, tmp_path) == "Declared before the runs"
+    config.margin = 0.1
+    assert declaration(config, tmp_path) == "Declared before the runs"
+    (tmp_path / "runs/link/0").mkdir(parents=True)
+    (tmp_path / "runs/link/0/config.json").touch()
+    assert declaration(config, tmp_path) == "Declared before the runs"
+    config.seeds = (0, 1, 2)
+    for _ in range(2):
+        assert declaration(config, tmp_path).startswith("Changed after runs had begun (seeds;")
+    assert json.loads((tmp_path / "declared.json").read_text())["before"][0]["margin"] == 0.1
+    config.primary["arm"] = "word_list"  # of which there is no run yet
+    assert declaration(config, tmp_path) == "Declared before the runs"
+
+
+def test_a_study_may_be_moved_and_its_files_folder_have_blanks(tmp_path):
+    names = [[one.data.name for one in list_runs(read_study(load_config(CONFIG)), tmp_path / out)] for out in "ab"]
+    assert names[0] == names[1] and len(set(names[0])) == 2
+    config = load_config("configs/studies/swahili.py:cpu")
+    config.evaluation_data = "my files"
+    one = list_runs(read_study(config), tmp_path)[0]
+    assert one.config.english == "my files/0/en.txt"
 
 
 def test_an_evaluation_knows_where_on_the_way_it_was(folder):
@@ -210,6 +321,7 @@ def test_an_arm_that_begins_from_a_model_has_its_shape_and_tokenizer(tmp_path):
         ({"primary.arm": "lonk"}, "'lonk', which is none of its arms"),
         ({"primary.arm": "baseline"}, "is not compared with any"),
         ({"primary.level": 0.0}, "level is 0"),
+        ({"primary.metric": "loss/en"}, "'loss/en' is none of its metrics"),
         ({"seeds": (1, 1)}, "all different"),
         ({"equivalent": ("scrumble",)}, "scrumble"),
         ({"arms.link.against": "nothing"}, "nothing"),

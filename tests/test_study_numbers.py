@@ -85,6 +85,7 @@ def test_paired_tests_are_scipys():
     upper = stats.ttest_1samp(differences, 0.3, alternative="less").pvalue
     lower = stats.ttest_1samp(differences, -0.3, alternative="greater").pvalue
     assert found["p_equivalent"] == pytest.approx(max(upper, lower))
+    assert (found["p_not_more"], found["p_not_less"]) == pytest.approx((upper, lower))
 
 
 def test_the_detectable_difference_is_found_four_times_out_of_five():
@@ -120,9 +121,18 @@ def test_intervals_of_items_widen_with_clusters_and_with_seeds_that_differ():
     alike = inference.interval_of_items([seed(0.5)] * 5)
     apart = inference.interval_of_items([seed(share) for share in (0.1, 0.3, 0.5, 0.7, 0.9)])
     few = inference.interval_of_items([seed(0.5, clusters=8)] * 5)
-    assert apart[1] - apart[0] > 2 * (alike[1] - alike[0])
+    assert apart[1] - apart[0] > 1.3 * (alike[1] - alike[0])
     assert few[1] - few[0] > 1.5 * (alike[1] - alike[0])
     assert alike[0] < 0.5 < alike[1]
+
+
+def test_more_seeds_that_answer_the_same_items_alike_do_not_make_more_of_them():
+    answers = {f"c{index}": (float(index % 2), 1.0) for index in range(200)}
+    one, five = (np.ptp(inference.interval_of_items([answers] * count)) for count in (1, 5))
+    assert five == pytest.approx(one, rel=0.02)
+    assert one == pytest.approx(2 * 1.96 * 0.5 / np.sqrt(200), rel=0.1)
+    own = [{f"{seed} {name}": of for name, of in answers.items()} for seed in range(5)]  # other items for each
+    assert np.ptp(inference.interval_of_items(own)) < 0.75 * one
 
 
 def test_differences_of_items_are_paired_by_cluster():
@@ -140,7 +150,8 @@ def test_differences_of_items_are_paired_by_cluster():
 def test_items_count_in_their_own_metric_where_groups_are_called_alike(tmp_path, monkeypatch):
     asked = [{"name": "cloze_sw", "metric": "cloze"}, {"name": "xcopa_sw", "metric": "xcopa"}]
     monkeypatch.setattr(outcomes, "Prepared", lambda folder: SimpleNamespace(manifest={"evaluations": asked}))
-    monkeypatch.setattr(outcomes, "_evaluations", lambda run: [])
+    monkeypatch.setattr(outcomes, "_evaluations", lambda *_: [])
+    monkeypatch.setattr(outcomes, "_asked", lambda _: {})
     summary = {"cloze/sw": 0.5, "cloze_open/sw": 0.0, "xcopa/sw": 1.0, "xcopa_open/sw": 0.0, "chance": {"xcopa": 0.5}}
     (tmp_path / "summary.json").write_text(json.dumps(summary))
     items = [("cloze_sw", "verse", True), ("cloze_sw", "verse", False), ("xcopa_sw", "1", True)]

@@ -15,6 +15,7 @@ prints, with --config.mesh.fsdp=0 (all devices) on one TPU slice or GPU node, st
 import ml_collections
 
 from linkjax.config import add_settings, is_cpu_test
+from tasks import benchmarks
 from tasks.text_files import LocalTextSettings
 
 LANGUAGES = {  # benchmarks that have the language, beside Belebele, which has all
@@ -55,7 +56,9 @@ def get_config(argument: str = ""):
                 config.arms[name] = arm | ({"against": baseline} if ratio else {})
     config.primary = {"arm": "sw_137m_20", "metric": "bits_per_byte/sw", "level": 0.9, "about": "of held-out text"}
     config.margin, config.equivalent, config.doses = 0.01, (), ()
-    config.metrics, config.contrasts, config.probe = ("bits_per_byte/",), {}, True
+    config.contrasts, config.probe = {}, True
+    asked = sorted({benchmarks.metric(task) for tasks in LANGUAGES.values() for task in tasks})
+    config.metrics = ("bits_per_byte/", *(f"{metric}/" for metric in asked))
     config.curves = {
         f"ratio_{size}": {
             "axis": f"share of the eligible words that is swapped (%), sw, {size}",

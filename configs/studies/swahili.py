@@ -9,7 +9,7 @@ the held-out verses, drawn anew for each seed, the English is withheld from trai
 whose English was read, less the same on the others: only what the English says of them can move that.
 
 Declared beforehand: the dose, 30 % of the eligible words; the outcome, bits per byte of held-out Swahili; the contrast
-`knowledge`. 36 runs of a model with 1.4 million weights that reads the English 1.2 times: going by
+`knowledge`. 48 runs of a model with 1.4 million weights that reads the English 1.2 times: going by
 configs/local_text.py, 10 minutes each on two CPU cores. `:gpu` is a larger form for one GPU, 91 million weights and
 some 17 passes over the English; it has not been run. `--config.evaluation_data=FOLDER` names the files' folder.
 The learning rate is constant and what is evaluated an average of the weights, as in toy_link.py.
@@ -87,6 +87,17 @@ def get_config(argument: str = ""):
             "about": "What the right pairs do beyond exposure to words (LINK less wrong pairs), in bits per byte",
             "terms": _right_pairs(bits),
         },
+        "rival_word_list": {
+            "about": "LINK less the word list as text, in bits per byte",
+            "terms": ((1, "link", bits), (-1, "word_list", bits)),
+        },
+        **{
+            f"rival_target_rate_x{times}": {
+                "about": f"LINK less {times} times the share of Swahili text, in bits per byte",
+                "terms": ((1, "link", bits), (-1, f"target_rate_x{times}", bits)),
+            }
+            for times in (2, 3)
+        },
         "right_pairs_xcopa": {
             "about": "The same in the lead of XCOPA's right choice",
             "terms": _right_pairs("xcopa_margin/sw"),
@@ -99,6 +110,7 @@ def get_config(argument: str = ""):
     elif is_cpu_test(argument):
         config.base, config.steps, config.seeds = "configs/local_text.py:cpu", 4, (0,)
         config.arms = {name: config.arms[name] for name in ("baseline", "link", "scramble")}
+        config.contrasts = {name: of for name, of in config.contrasts.items() if not name.startswith("rival")}
         config.doses, config.probe = ("link",), False
     return config
 

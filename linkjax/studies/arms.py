@@ -12,7 +12,8 @@ A study's config (configs/studies/*.py) has
     margin            within which two arms count as equivalent, and `equivalent`, the arms of which that is claimed
     metrics           what is tested and shown first; a metric ending in '/' is all of its groups
     curves            name -> axis (what x is) and points (x, arm): final scores against the dose, coverage ...
-    contrasts         name -> about, terms (sign, arm, metric): sums over arms and metrics, tested over seeds
+    contrasts         name -> about, terms (sign, arm, metric): sums over arms and metrics, tested over seeds; the first
+                      is declared, the p of the others is corrected
     probe             whether each finished run is looked into (`linkjax.probe`)
 
     doses             arms that differ by the dose, of which the last sentence names the best; () = no such sentence
@@ -79,7 +80,7 @@ class Contrast:
     """A sum of scores with their signs, as (LINK - scramble) on one metric less the same on another.
 
     Attributes:
-      about: what it says if it is above 0.
+      about: what it measures.
       terms: (factor, arm, metric).
     """
 
@@ -94,7 +95,7 @@ class Study:
     title: str
     question: str
     flags: tuple[str, ...]
-    seed_flags: str
+    seed_flags: tuple[str, ...]
     arms: tuple[Arm, ...]
     seeds: tuple[int, ...]
     primary: Primary
@@ -162,6 +163,9 @@ def read_study(config: ml_collections.ConfigDict) -> Study:
     for arm in arms:
         if arm.against and by_name[arm.against].seeds < arm.seeds:
             raise UserError(f"arm '{arm.name}' has more seeds than '{arm.against}', which it is compared with.")
+    metric = config.primary["metric"]
+    if not any(metric == name or (name.endswith("/") and metric.startswith(name)) for name in config.metrics):
+        raise UserError(f"the study's primary metric '{metric}' is none of its metrics: add it to them.")
     if not by_name[config.primary["arm"]].against:
         raise UserError(
             f"the study's primary arm '{config.primary['arm']}' is not compared with any: set its `against`."
@@ -173,7 +177,7 @@ def read_study(config: ml_collections.ConfigDict) -> Study:
         title=config.title,
         question=config.question,
         flags=(*filled(config.flags), *passed),
-        seed_flags=config.seed_flags.format(**values, seed="{seed}"),
+        seed_flags=tuple(flag.format(**values, seed="{seed}") for flag in config.seed_flags.split()),
         arms=arms,
         seeds=seeds,
         primary=Primary(

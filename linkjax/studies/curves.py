@@ -9,6 +9,7 @@ import numpy as np
 from scipy.optimize import isotonic_regression
 
 _DRAWS = 2000
+_KNOWN = 0.975  # of the draws must have a ratio
 _ROUNDING = 1e-9  # of a mean over seeds
 
 
@@ -76,7 +77,7 @@ def speed_up(baseline: Curves, arm: Curves, level: float, start: float | None = 
         _of_seeds(baseline, arm, level, start, generator.choice(everything, len(everything))) for _ in range(_DRAWS)
     )
     ratios = [draw.ratio for draw in draws if draw.ratio is not None]
-    if not ratios:
+    if len(ratios) < _KNOWN * _DRAWS:  # too often the baseline has learned nothing
         return found
     low, high = np.percentile(ratios, [2.5, 97.5])
     return found._replace(interval=(float(low), float(high)))

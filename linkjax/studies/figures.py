@@ -42,8 +42,9 @@ def score_curve(
     """Final scores of arms against what differs between them, each beside the arm it is compared with."""
     figure, axes = _figure()
     scale = 100 if is_share(metric) else 1
-    own = [(x, outcomes.study.arm(name)) for x, name in points]
-    others = [(x, outcomes.study.arm(arm.against)) for x, arm in own if arm.against]
+    measured = outcomes.arms_with(metric)
+    own = [(x, outcomes.study.arm(name)) for x, name in points if outcomes.study.arm(name) in measured]
+    others = [(x, one) for x, arm in own if arm.against and (one := outcomes.study.arm(arm.against)) in measured]
     groups = [("the arm", own, _COLOURS[0]), ("what it is compared with", others, _COLOURS[1])]
     for label, arms, colour in groups:
         if not arms:

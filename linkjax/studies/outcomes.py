@@ -28,6 +28,7 @@ from linkjax.workdir import SUMMARY
 
 LEVELS = (0.5, 0.75, 0.9, 1.0)
 WAYS = ("step", "english_bytes", "flops", "seconds")  # what a speed-up is measured in
+_FEWEST = 40  # evaluations that a speed-up is read from
 _MOST_BYTES = 1 << 28
 _TIMES = ("tokens_per_second", "waiting_share", "compile_seconds", "mfu", "peak_memory_gib", "passes_per_second")
 
@@ -105,7 +106,8 @@ def _probed(found: Mapping[str, Any]) -> dict[str, float]:
     for language, parts in found["word_translation"].items():
         for part, layers in parts.items():
             name = f"translation/{language}_{part.replace(' ', '_')}"
-            scores[name] = max(layer["precision"] for layer in layers.values())
+            if layers:  # a word list has at least two words of that kind
+                scores[name] = max(layer["precision"] for layer in layers.values())
     for language, of in found["confusion"].items():
         scores[f"foreign_words/{language}"] = of["foreign_words"]
         scores[f"foreign_probability/{language}"] = of["foreign_probability"]
@@ -182,14 +184,34 @@ class Outcomes:
         scores = [self.score(arm, metric) for arm in self.arms_with(metric)]
         return all(score.get("at_chance", False) for score in scores)
 
+    def no_speed_up(self, arm: Arm) -> str:
+        """Why an arm has none against its baseline, '' where it has one."""
+        metric, both = self.study.primary.metric, (self.study.arm(arm.against), arm)
+        if not {*both} <= {*self.arms_with(metric)}:
+            return f"{metric} was not measured in all runs of {arm.name} and {arm.against}"
+        if not self.asked_alike(arm, metric):
+            return f"{arm.name} was asked other items than {arm.against}"
+        if self.score(both[0], metric).get("at_chance"):
+            return f"{arm.against} learns nothing here"
+        if not all(map(self._is_steady, both)):
+            return "it takes a constant learning rate and dose, so that every evaluation stands for the end of a run"
+        counts = [0 if curves is None else curves.at_SxE.shape[1] for curves in (self.curves(a, metric) for a in both)]
+        if min(counts) < _FEWEST:
+            return f"{min(counts)} evaluations are too few to read it from, it takes {_FEWEST}"
+        return ""
+
+    def _is_steady(self, arm: Arm) -> bool:
+        """Whether nothing falls on the way to a run's end, so that what is in the middle can be compared."""
+        config = self._of[arm.name][0].run.config
+        steady = config.optimizer.schedule == "wsd" and config.optimizer.decay_share == 0
+        return steady and (config.link.ratio == 0 or config.link.schedule == "constant")
+
     def speed_ups(self, arm: Arm) -> dict[str, dict[float, SpeedUp]]:
         """way -> level -> how much sooner than its baseline, in the primary metric."""
         metric, baseline = self.study.primary.metric, self.study.arm(arm.against)
         start = self.chance_of(metric)
         found: dict[str, dict[float, SpeedUp]] = {}
-        if not {arm, baseline} <= {*self.arms_with(metric)} or not self.asked_alike(arm, metric):
-            return found
-        if self.score(baseline, metric).get("at_chance"):  # it has learned nothing to be sooner at
+        if self.no_speed_up(arm):
             return found
         for way in WAYS:
             slow = self.curves(baseline, metric, way, seeds=len(self._of[arm.name]))
@@ -216,12 +238,22 @@ class Outcomes:
         theirs = self.values(baseline, metric)[: len(ours)]
         found = inference.compare(ours, theirs, self.study.margin)
         items = [[one.items.get(metric) for one in self._of[name][: len(ours)]] for name in (arm.name, arm.against)]
-        if all(map(all, items)) and all(a.keys() == b.keys() for a, b in zip(*items, strict=True)):
-            found["interval"] = inference.difference_of_items(*items)
+        if (
+            found["interval"]
+            and all(map(all, items))
+            and all(a.keys() == b.keys() for a, b in zip(*items, strict=True))
+        ):
+            of_items = inference.difference_of_items(*items)
+            found["interval"] = [min(found["interval"][0], of_items[0]), max(found["interval"][1], of_items[1])]
         return found | {"at_equal_english": self._at_equal_english(arm, baseline, metric)}
 
     def _at_equal_english(self, arm: Arm, baseline: Arm, metric: str) -> float | None:
-        """The difference where both have read as much English as the one that has read less of it at its end."""
+        """The difference where both have read as much English as the one that has read less of it at its end.
+
+        None where the learning rate or the dose falls: the middle of such a run is not the end of a shorter one.
+        """
+        if not (self._is_steady(arm) and self._is_steady(baseline)):
+            return None
         curves = [self.curves(one, metric, "english_bytes", len(self._of[arm.name])) for one in (arm, baseline)]
         if not all(curves):
             return None
@@ -231,8 +263,9 @@ class Outcomes:
         return None if ours is None or theirs is None else sign * (ours - theirs)
 
     def comparisons(self) -> list[dict[str, Any]]:
-        """Every arm that has a baseline, in every tested metric that says something; p corrected over its arms.
+        """Every arm that has a baseline, in every tested metric that says something.
 
+        p is corrected over the arms of a metric, but for the declared outcome's: that is one test, chosen beforehand.
         One that was asked other items than its baseline, or read other held-out text, has a score and no difference.
         """
         found = []
@@ -246,7 +279,10 @@ class Outcomes:
                 and self.study.arm(arm.against) in self.arms_with(metric)
                 and self.asked_alike(arm, metric)
             ]
-            tested = [entry for entry in of_metric if entry["p"] is not None]
+            for entry in of_metric:
+                if (entry["arm"], metric) == (self.study.primary.arm, self.study.primary.metric):
+                    entry["p_corrected"] = entry["p"]
+            tested = [entry for entry in of_metric if entry["p"] is not None and "p_corrected" not in entry]
             for entry, p in zip(tested, inference.holm([entry["p"] for entry in tested]), strict=True):
                 entry["p_corrected"] = p
             found += of_metric
@@ -255,7 +291,8 @@ class Outcomes:
     def contrasts(self) -> dict[str, dict[str, Any]]:
         """By name what `inference.compare` says of the sum against 0, over the seeds that all its arms have.
 
-        A contrast with a metric that was not measured is left out.
+        The first is a declared one; the others' p are corrected, for as many as they are. A contrast with a metric that
+        was not measured is left out.
         """
         found = {}
         for name, contrast in self.study.contrasts.items():
@@ -266,6 +303,11 @@ class Outcomes:
             sums_S = sum(factor * np.array(self.values(arm, metric)[:count]) for factor, arm, metric in terms)
             found[name] = {"about": contrast.about, "metric": terms[0][2], "by_seed": sums_S.tolist()}
             found[name] |= inference.compare(sums_S, np.zeros(count), self.study.margin)
+            found[name]["p_corrected"] = found[name]["p"]
+        declared = next(iter(self.study.contrasts), "")
+        others = [of for name, of in found.items() if name != declared and of["p"] is not None]
+        for of, p in zip(others, inference.holm([of["p"] for of in others]), strict=True):
+            of["p_corrected"] = p
         return found
 
     def summary(self) -> dict[str, dict[str, Any]]:

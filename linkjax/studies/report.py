@@ -7,18 +7,20 @@ from typing import Any
 from linkjax.studies import wording
 from linkjax.studies.arms import Arm, Study
 from linkjax.studies.figures import learning_curves, score_curve
-from linkjax.studies.outcomes import WAYS, Outcomes
+from linkjax.studies.outcomes import Outcomes
 from linkjax.studies.page import Answer, Block, Code, Figure, Heading, Paragraph, Table, as_html, as_markdown
 from linkjax.training.run_files import write_whole
 
 _SIGNIFICANT = 0.05
 _WAYS = {"step": "steps", "english_bytes": "bytes of English", "flops": "FLOPs", "seconds": "seconds"}
 _HOW = (
-    "Brackets are 95 % intervals: of ranked items by drawing seeds, and clusters of items within each (hierarchical"
-    " bootstrap), of other scores by Student's t over seeds. Differences are paired by seed; p is of the paired t-test,"
-    " corrected for all arms of a metric (Holm). A speed-up is what the baseline needs for a score over what the arm"
-    " needs for it, on the mean curve over seeds without its noise (isotonic regression), its interval by drawing"
-    " seeds; an arm that never gets there is below the ratio shown, and counts as 0 in the interval."
+    "Brackets are 95 % intervals: of ranked items by drawing seeds and clusters of items (hierarchical bootstrap), of"
+    " other scores by Student's t over seeds; of differences, which are paired by seed, the wider of both. p is of the"
+    " paired t-test: of the declared outcome and of the first contrast as it is, of others corrected for as many as"
+    " there are (Holm). A speed-up is what the baseline needs for a score over what the arm needs for it,"
+    " on the mean curve over seeds without its noise (isotonic regression), its interval by drawing seeds; an arm that"
+    " never gets there is below the ratio shown, and counts as 0 in the interval. Seconds are those of runs as they"
+    " were made, with whatever else the machine did."
 )
 
 
@@ -27,10 +29,10 @@ def conclusions(outcomes: Outcomes) -> str:
     return "\n".join(_conclusions(outcomes))
 
 
-def write(outcomes: Outcomes, out: pathlib.Path) -> None:
-    """report.html, and report.md with figures/."""
+def write(outcomes: Outcomes, out: pathlib.Path, declared: str = "Declared before the runs") -> None:
+    """report.html, and report.md with figures/. `declared` says when the declared outcome was."""
     (out / "figures").mkdir(exist_ok=True)
-    blocks = list(_blocks(outcomes, out / "figures"))
+    blocks = list(_blocks(outcomes, out / "figures", declared))
     write_whole(out / "report.html", as_html(outcomes.study.title, blocks))
     write_whole(out / "report.md", as_markdown(outcomes.study.title, blocks))
 
@@ -86,13 +88,12 @@ def _unsure(arm: Arm) -> str:
 
 
 def _speed(outcomes: Outcomes, arm: Arm) -> list[str]:
-    if not outcomes.asked_alike(arm, outcomes.study.primary.metric):
-        return []
-    ups = outcomes.speed_ups(arm).get("step")
     level, against = outcomes.study.primary.level, arm.against
-    found = ups[level] if ups else None
-    if found is None or found.ratio is None:
-        return [f"{against} learns nothing here, so there is no speed-up to measure."]
+    if why := outcomes.no_speed_up(arm):
+        return [f"No speed-up is measured: {why}."]
+    found = outcomes.speed_ups(arm)["step"][level]
+    if found.ratio is None:
+        return [f"No speed-up is measured: {against} learns nothing here."]
     where = f"{level:.0%} of the way that {against} goes"
     if found.below is not None:
         return [f"{arm.name} never gets to {where}: its speed-up is below {found.below:.2f}."]
@@ -110,40 +111,47 @@ def _equivalence(arm: Arm, metric: str, found: dict[str, Any], margin: float) ->
         return (
             f"Whether {arm.name} is equivalent to {arm.against} cannot be said: {shown}. {_unsure(arm)} nothing of it."
         )
-    verdict = "is equivalent to" if p < _SIGNIFICANT else "is not shown to be equivalent to"
-    return f"{arm.name} ({arm.about}) {verdict} {arm.against} within {within}: {shown}, p {wording.p_said(p)}."
+    said = f"{arm.name} ({arm.about})"
+    if p < _SIGNIFICANT:
+        return f"{said} is equivalent to {arm.against} within {within}: {shown}, p {wording.p_said(p)}."
+    better = found["p_not_less" if metric.startswith(wording.BITS) else "p_not_more"]
+    no_better = f", but is no better by that much, p {wording.p_said(better)}" if better < _SIGNIFICANT else ""
+    return f"{said} is not equivalent to {arm.against} within {within}, or not shown to be{no_better}: {shown}."
 
 
 def _verdict(outcomes: Outcomes) -> str:
-    """Does it help here, how much, at which dose?"""
+    """Does it help here, how much, at which dose? Against no swaps; what wrong pairs do is said beside it."""
     study, metric = outcomes.study, outcomes.study.primary.metric
     sign = -1 if metric.startswith(wording.BITS) else 1
     found = {entry["arm"]: entry for entry in outcomes.comparisons()
              if entry["metric"] == metric and entry["arm"] in study.doses}  # fmt: skip
     if not found:
-        return "Whether LINK helps here cannot be told: every arm is at chance."
-    sure = {name: entry for name, entry in found.items() if (entry.get("p_corrected") or 1.0) < _SIGNIFICANT}
-    best = max(sure or found, key=lambda name: sign * found[name]["difference"])
+        return "Whether LINK helps here cannot be told: no dose has a difference to its baseline."
+    gains = {name: sign * entry["difference"] for name, entry in found.items()}
+    sure = {name for name, entry in found.items() if (entry.get("p_corrected") or 1.0) < _SIGNIFICANT}
+    helpful = [name for name in sure if gains[name] > 0]
+    best = max(helpful or found, key=lambda name: gains[name])
     gain = wording.difference(metric, found[best]["difference"], found[best]["interval"])
     swapped = wording.value("", outcomes.mean(study.arm(best), "link/swapped_share"))
-    dose = f"{best} ({swapped} of the English words swapped)"
-    if not sure:
-        seeds = len(study.seeds)
-        return f"Whether LINK helps here cannot be told from {seeds} seeds: at best {gain} in {metric}, {dose}."
-    if sign * found[best]["difference"] < 0:
-        return f"LINK does not help here: {gain} in {metric} at the best of the doses tried, {dose}."
-    return f"LINK helps here: {gain} in {metric} at the best of the doses tried, {dose}."
+    best_of = f"the best of {len(found)} doses tried, " if len(found) > 1 else ""
+    shown = f"{gain} in {metric} with {best_of}{best} ({swapped} of the English words swapped)"
+    if helpful:
+        return f"LINK helps here, compared with no swaps: {shown}."
+    if sure == found.keys():
+        return f"LINK does not help here: {shown}."
+    return f"Whether LINK helps here cannot be told from {study.arm(best).seeds} seeds: {shown}."
 
 
 def _contrast(found: dict[str, Any]) -> str:
     shown = wording.difference(found["metric"], found["difference"], found["interval"])
+    less = " (less is better)" if found["metric"].startswith(wording.BITS) else ""
     if found["p"] is None:
-        return f"{found['about']}: {shown}."
-    sure = "" if found["p"] < _SIGNIFICANT else ", not significant"
-    return f"{found['about']}: {shown}, p {wording.p_said(found['p'])}{sure}."
+        return f"{found['about']}: {shown}{less}."
+    sure = "" if found["p_corrected"] < _SIGNIFICANT else ", not significant"
+    return f"{found['about']}: {shown}{less}, p {wording.p_said(found['p_corrected'])}{sure}."
 
 
-def _blocks(outcomes: Outcomes, figures: pathlib.Path) -> Iterator[Block]:
+def _blocks(outcomes: Outcomes, figures: pathlib.Path, declared: str) -> Iterator[Block]:
     study = outcomes.study
     primary, metric = study.arm(study.primary.arm), study.primary.metric
     yield Paragraph(study.question)
@@ -157,7 +165,7 @@ def _blocks(outcomes: Outcomes, figures: pathlib.Path) -> Iterator[Block]:
     yield Table(
         ["arm", "against", "seeds", "what it is", "flags"],
         [[arm.name, arm.against, str(arm.seeds), arm.about, " ".join(arm.flags)] for arm in study.arms],
-        f"All: --config={primary.base} {' '.join(study.flags)}. Declared before the runs: outcome {metric} of"
+        f"All: --config={primary.base} {' '.join(study.flags)}. {declared}: outcome {metric} of"
         f" {primary.name} against {primary.against}, speed-up at {study.primary.level:.0%} of its gain, equivalence"
         f" within {wording.difference(metric, study.margin, None).lstrip('+')}.",
         text=(0, 1, 3, 4),
@@ -201,8 +209,9 @@ def _main_table(outcomes: Outcomes) -> Table:
     study, metric = outcomes.study, outcomes.study.primary.metric
     compared = {entry["arm"]: entry for entry in outcomes.comparisons() if entry["metric"] == metric}
     rows = []
-    for arm in outcomes.arms_with(metric):
-        cells = [arm.name, wording.score(metric, outcomes.score(arm, metric))]
+    measured = outcomes.arms_with(metric)
+    for arm in study.arms:
+        cells = [arm.name, wording.score(metric, outcomes.score(arm, metric)) if arm in measured else "not in all runs"]
         if arm.name in compared:
             found = compared[arm.name]
             ups = outcomes.speed_ups(arm).get("step", {}).get(study.primary.level)
@@ -251,18 +260,24 @@ def _score_tables(outcomes: Outcomes) -> Iterator[Block]:
 
 
 def _speed_tables(outcomes: Outcomes) -> Iterator[Block]:
+    metric = outcomes.study.primary.metric
+    sign = -1 if metric.startswith(wording.BITS) else 1
+    without: dict[str, list[str]] = {}
     for arm in outcomes.study.arms:
-        ups = outcomes.speed_ups(arm) if arm.against else {}
-        rows = []
-        for level in next(iter(ups.values()), {}):
-            cells = [wording.times(of.ratio, of.below, of.interval) for of in (ups[way][level] for way in ups)]
-            rows.append([f"{level:.0%}", *cells])
-        if rows and any(set(row[1:]) != {"–"} for row in rows):
-            yield Table([f"{arm.name}: share of {arm.against}'s gain", *(f"in {_WAYS[way]}" for way in ups)], rows)
-    yield Paragraph(
-        "Rows without a ratio are left out: where the baseline learns nothing there is nothing to be sooner at."
-        f" Ways: {', '.join(_WAYS[way] for way in WAYS)}."
-    )
+        if not arm.against:
+            continue
+        if why := outcomes.no_speed_up(arm):
+            without.setdefault(why, []).append(arm.name)
+            continue
+        ups, rows = outcomes.speed_ups(arm), []
+        for level, of in ups.get("step", {}).items():
+            steps = [wording.steps(of.baseline), wording.steps(of.arm)]
+            cells = [wording.times(one.ratio, one.below, one.interval) for one in (ups[way][level] for way in ups)]
+            rows.append([f"{level:.0%}", wording.value(metric, sign * of.score), *steps, *cells])
+        titles = [f"share of {arm.against}'s gain", metric, f"steps of {arm.against}", f"steps of {arm.name}"]
+        yield Table([*titles, *(f"sooner in {_WAYS[way]}" for way in ups)], rows)
+    for why, arms in without.items():
+        yield Paragraph(f"No speed-up of {', '.join(arms)}: {why}.")
 
 
 def _cost_table(outcomes: Outcomes) -> Table:

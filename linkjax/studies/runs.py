@@ -82,7 +82,8 @@ def list_runs(study: Study, out: pathlib.Path) -> list[Run]:
 
 
 def _run(study: Study, arm: Arm, seed: int, out: pathlib.Path, before: dict[tuple[str, int], Run]) -> Run:
-    flags = (f"--config={arm.base}", *study.flags, *study.seed_flags.format(seed=seed).split(), *arm.flags)
+    seeded = [flag.format(seed=seed) for flag in study.seed_flags]
+    flags = (f"--config={arm.base}", *study.flags, *seeded, *arm.flags)
     workdir = out / "runs" / arm.name / str(seed)
     try:
         config = _config(flags, workdir)
@@ -122,8 +123,10 @@ def check_begun(runs: Sequence[Run]) -> None:
 
 
 def _data_folder(config: ml_collections.ConfigDict, out: pathlib.Path) -> pathlib.Path:
-    decisive = json.dumps(configs.decisive_for_data(config), sort_keys=True)
-    return out / "data" / hashlib.sha256(decisive.encode()).hexdigest()[:12]
+    decisive, tokenizer = configs.decisive_for_data(config), pathlib.Path(config.tokenizer.path)
+    if tokenizer.parent == out / "data":  # the same data wherever the study is
+        decisive["tokenizer"]["path"] = tokenizer.name
+    return out / "data" / hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def carry_out(runs: Sequence[Run], probe: bool, processes: int) -> None:

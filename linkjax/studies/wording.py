@@ -45,6 +45,10 @@ def difference(metric: str, number: float, ends: Sequence[float] | None) -> str:
     return f"{shown} ({low} to {high})"
 
 
+def steps(number: float | None) -> str:
+    return "never" if number is None else f"{number:,.0f}"
+
+
 def p_value(number: float | None) -> str:
     if number is None:
         return "–"
