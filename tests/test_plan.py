@@ -333,9 +333,9 @@ def test_speeds_of_a_cpu_are_those_measured():
 
 
 def test_the_dose_is_what_our_results_say():
-    results = json.loads((ROOT / "docs/toy_link.json").read_text())
+    results = json.loads((ROOT / "docs/results/toy_link/summary.json").read_text())
     said = " ".join(dose.suggest([0.52], 0.1).reasons)
-    for arm, words in (("LINK", "94.8 %"), ("one swap a sentence", "80.2 %"), ("no LINK", "13.5 %")):
+    for arm, words in (("link_apart", "98.9 %"), ("one_swap", "97.1 %"), ("baseline_apart", "12.3 %")):
         assert f"{100 * results[arm]['fact_accuracy/target_heldout']['mean']:.1f} %" == words
         assert words in said
     assert dose.suggest([0.52], 0.1).ratio == 0.5

@@ -87,6 +87,10 @@ def get_config(argument: str = ""):
             "about": "What the right pairs do, LINK less the matched scramble",
             "terms": ((1, "link", _HELDOUT), (-1, "scramble", _HELDOUT)),
         },
+        "right_pairs_apart": {
+            "about": "The same where no word is shared",
+            "terms": ((1, "link_apart", _HELDOUT), (-1, "scramble_apart", _HELDOUT)),
+        },
         "rival_word_list": {
             "about": "LINK less the word list as text",
             "terms": ((1, "link", _HELDOUT), (-1, "word_list", _HELDOUT)),
@@ -94,10 +98,6 @@ def get_config(argument: str = ""):
         "rival_target_rate": {
             "about": "LINK less twice the share of target text",
             "terms": ((1, "link", _HELDOUT), (-1, "target_rate_20", _HELDOUT)),
-        },
-        "right_pairs_apart": {
-            "about": "The same where no word is shared",
-            "terms": ((1, "link_apart", _HELDOUT), (-1, "scramble_apart", _HELDOUT)),
         },
     }
     config.probe = True

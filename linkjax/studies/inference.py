@@ -4,6 +4,7 @@ S seeds. Where items were ranked, their scores come by seed and cluster (items o
 whole seeds are drawn, and clusters. Other scores have a value for each seed, and Student's t.
 """
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -94,16 +95,21 @@ def _standard_error(values_S: Sequence[float]) -> float:
 
 def _draws(seeds: Sequence[Clusters]) -> np.ndarray:
     """Means over drawn seeds of the means over drawn clusters. C clusters of all seeds."""
-    generator = np.random.default_rng(0)
     names = sorted(set().union(*seeds))
     sums_SxC, counts_SxC = (
         np.array([[clusters.get(name, (0.0, 0.0))[part] for name in names] for clusters in seeds]) for part in (0, 1)
     )
-    drawn_DxC = generator.multinomial(len(names), np.full(len(names), 1 / len(names)), _DRAWS).astype(float)
+    drawn_DxC = _drawn_clusters(len(names))
     counts_DxS = drawn_DxC @ counts_SxC.T
     means_DxS = drawn_DxC @ sums_SxC.T / np.maximum(counts_DxS, 1)
-    picked_DxS = generator.integers(0, len(seeds), (_DRAWS, len(seeds)))
+    picked_DxS = np.random.default_rng(1).integers(0, len(seeds), (_DRAWS, len(seeds)))
     return np.take_along_axis(means_DxS, picked_DxS, axis=1).mean(1)
+
+
+@functools.lru_cache(maxsize=4)
+def _drawn_clusters(count: int) -> np.ndarray:
+    """How often each cluster is drawn, of as many with replacement."""
+    return np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), _DRAWS).astype(float)
 
 
 def _percentiles(draws: np.ndarray) -> list[float]:

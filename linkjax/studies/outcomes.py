@@ -124,6 +124,7 @@ class Outcomes:
                        if one.run.arm.name == arm.name and one.run.seed == seed]
             for arm in study.arms
         }  # fmt: skip
+        self._speed_ups: dict[str, dict[str, dict[float, SpeedUp]]] = {}
         metric = study.primary.metric
         arms = {study.primary.arm, study.arm(study.primary.arm).against}
         if not arms <= {arm.name for arm in self.arms_with(metric)}:
@@ -208,6 +209,11 @@ class Outcomes:
 
     def speed_ups(self, arm: Arm) -> dict[str, dict[float, SpeedUp]]:
         """way -> level -> how much sooner than its baseline, in the primary metric."""
+        if arm.name not in self._speed_ups:
+            self._speed_ups[arm.name] = self._find_speed_ups(arm)
+        return self._speed_ups[arm.name]
+
+    def _find_speed_ups(self, arm: Arm) -> dict[str, dict[float, SpeedUp]]:
         metric, baseline = self.study.primary.metric, self.study.arm(arm.against)
         start = self.chance_of(metric)
         found: dict[str, dict[float, SpeedUp]] = {}

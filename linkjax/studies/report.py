@@ -157,10 +157,10 @@ def _blocks(outcomes: Outcomes, figures: pathlib.Path, declared: str) -> Iterato
     yield Paragraph(study.question)
     yield Answer(_conclusions(outcomes))
     (against, arms), *others = _main_arms(study).items()
-    yield from _learning(outcomes, [study.arm(against), *arms], figures / "learning.png")
+    yield from _learning(outcomes, metric, [study.arm(against), *arms], figures / "learning.png")
     yield _main_table(outcomes)
     for against, arms in others:
-        yield from _learning(outcomes, [study.arm(against), *arms], figures / f"learning_{against}.png")
+        yield from _learning(outcomes, metric, [study.arm(against), *arms], figures / f"learning_{against}.png")
     yield Heading("What was compared")
     yield Table(
         ["arm", "against", "seeds", "what it is", "flags"],
@@ -171,7 +171,7 @@ def _blocks(outcomes: Outcomes, figures: pathlib.Path, declared: str) -> Iterato
         text=(0, 1, 3, 4),
     )
     yield Heading("Scores")
-    yield from _score_tables(outcomes)
+    yield from _score_tables(outcomes, figures)
     yield Heading("How much sooner")
     yield from _speed_tables(outcomes)
     for number, (name, (axis, points)) in enumerate(study.curves.items()):
@@ -197,8 +197,7 @@ def _main_arms(study: Study) -> dict[str, list[Arm]]:
     return found
 
 
-def _learning(outcomes: Outcomes, arms: Sequence[Arm], path: pathlib.Path) -> Iterator[Figure]:
-    metric = outcomes.study.primary.metric
+def _learning(outcomes: Outcomes, metric: str, arms: Sequence[Arm], path: pathlib.Path) -> Iterator[Figure]:
     if svg := learning_curves(outcomes, arms, metric, path):
         about = f"{metric} while training: mean over seeds, and the seeds' range."
         yield Figure(f"{path.parent.name}/{path.name}", svg, about)
@@ -224,8 +223,10 @@ def _main_table(outcomes: Outcomes) -> Table:
     return Table(["arm", metric, "difference", "p", "sooner"], rows)
 
 
-def _score_tables(outcomes: Outcomes) -> Iterator[Block]:
+def _score_tables(outcomes: Outcomes, figures: pathlib.Path) -> Iterator[Block]:
     tested = outcomes.tested()
+    (against, arms), *_ = _main_arms(outcomes.study).items()
+    shown = [outcomes.study.arm(against), *arms]
     for metric in tested:
         if outcomes.at_chance(metric):
             scores = ", ".join(
@@ -254,7 +255,9 @@ def _score_tables(outcomes: Outcomes) -> Iterator[Block]:
                 ]
             rows.append(cells + [""] * (6 - len(cells)))
         lines = [["arm", metric, "difference", "p", "p of equivalence", "at equal bytes of English"], *rows]
-        if metric != outcomes.study.primary.metric:  # whose the margin is
+        if metric != outcomes.study.primary.metric:  # which is shown first, and whose the margin is
+            path = figures / f"learning_{metric.replace('/', '_')}.png"
+            yield from _learning(outcomes, metric, [arm for arm in shown if arm in outcomes.arms_with(metric)], path)
             lines = [line[:4] + line[5:] for line in lines]
         yield Table(lines[0], lines[1:])
 

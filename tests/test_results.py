@@ -1,0 +1,109 @@
+"""What README.md and docs/results.md claim is what the committed outputs of the studies say."""
+
+import csv
+import json
+import re
+
+import pytest
+
+from linkjax.studies import wording
+from tests.conftest import ROOT
+
+TOY = ROOT / "docs/results/toy_link"
+HELDOUT = "fact_accuracy/target_heldout"
+
+
+@pytest.fixture(scope="module")
+def toy():
+    return json.loads((TOY / "summary.json").read_text())
+
+
+def rows(path, heading):
+    """Cells of the first table after a heading, by their first cell."""
+    text = (ROOT / path).read_text().partition(heading)[2]
+    table = re.search(r"(\|.*\|\n)+", text).group(0)
+    cells = [[cell.strip(" *") for cell in line.strip("|").split("|")] for line in table.splitlines()]
+    return {line[0]: line[1:] for line in cells}
+
+
+def test_the_readmes_table(toy):
+    table = rows("README.md", "## Does LINK do it?")
+    arms = ("link_apart", "baseline_apart", "scramble_apart", "one_swap")
+    for name, metric in {
+        "held out: told in English only": HELDOUT,
+        "told in both languages": "fact_accuracy/target_told",
+        "told nowhere": "fact_accuracy/target_nowhere",
+        "asked in English": "fact_accuracy/english",
+    }.items():
+        assert table[name] == [wording.score(metric, toy[arm][metric]) for arm in arms]
+    assert table["English words swapped"] == [wording.value("", toy[arm]["swapped_share"]) for arm in arms]
+
+
+def test_the_readmes_sentences(toy):
+    text = " ".join((ROOT / "README.md").read_text().split())
+    low, high = toy["link"]["speedup_interval"]
+    assert f"{toy['link']['speedup']:.1f} times sooner ({low:.1f}–{high:.1f})" in text
+    scores = {arm: f"{100 * toy[arm][HELDOUT]['mean']:.1f}" for arm in toy}
+    assert f"gets there too, to {scores['baseline']} %" in text and f"ends at {scores['link']} %" in text
+    assert f"{scores['target_rate_20']} and {scores['word_list']} %" in text
+    english = [f"{toy[arm]['bits_per_byte/en']['mean']:.3f}" for arm in ("link", "baseline")]
+    assert f"{english[0]} bits per byte in place of {english[1]}" in text
+
+
+def test_the_claim_holds_in_the_committed_results(toy):
+    """Twice as soon or more, the interval above 1.5, where the fewest anchors take the baseline to 80 %."""
+    assert toy["link"]["speedup"] >= 2 and toy["link"]["speedup_interval"][0] > 1.5
+    assert toy["baseline"][HELDOUT]["mean"] >= 0.8 > toy["baseline_words_50"][HELDOUT]["mean"]
+    assert all(len(toy[arm]["seeds"]) == 5 for arm in ("link", "baseline", "link_apart", "scramble_apart"))
+    low, high = toy["baseline_apart"][HELDOUT]["interval"]
+    assert low < 0.125 < high < 0.5 < toy["link_apart"][HELDOUT]["interval"][0]
+    compared = json.loads((TOY / "comparisons.json").read_text())["comparisons"]
+    (wrong,) = [one for one in compared if (one["arm"], one["metric"]) == ("scramble_apart", HELDOUT)]
+    assert wrong["p_equivalent"] < 0.05
+    for arm in toy.values():
+        for language in ("english", "target"):
+            nowhere = arm[f"fact_accuracy/{language}_nowhere"]
+            assert nowhere["interval"][0] < 0.125 < nowhere["interval"][1]
+
+
+def test_the_pages_tables(toy):
+    worlds = rows("docs/results.md", "**In which world?**")
+    names = ("nothing", "half of the names", "all names", "names and 25 % of the other words", "names and 50 %")
+    arms = ("apart", "names_50", "names", "words_25", "words_50")
+    arms = [f"baseline_{arm}" for arm in arms] + ["baseline", "baseline_words_70"]
+    for name, arm in zip((*names, "names and 60 %", "names and 70 %"), arms, strict=True):
+        assert worlds[name][1:] == [wording.score(HELDOUT, toy[arm][HELDOUT]), str(len(toy[arm]["seeds"]))]
+    shared = rows("docs/results.md", "**Where 83 % of the words are shared**")
+    names = {
+        "no LINK": "baseline",
+        "LINK, the declared dose": "link",
+        "the word list as text, a fifth of the tokens": "word_list",
+        "twice the share of target text": "target_rate_20",
+        "wrong pairs": "scramble",
+    }
+    for name, arm in names.items():
+        up, ends = toy[arm]["speedup"], toy[arm]["speedup_interval"]
+        said = "never there" if up == 0 else f"{up:.2f} ({ends[0]:.2f}–{ends[1]:.2f})" if up else ""
+        assert shared[name] == [wording.score(HELDOUT, toy[arm][HELDOUT]), said]
+    apart = rows("docs/results.md", "**Where no word is shared**")
+    names = {
+        "no LINK": "baseline_apart",
+        "LINK, the declared dose": "link_apart",
+        "wrong pairs": "scramble_apart",
+        "one swap a sentence at most": "one_swap",
+    }
+    for name, arm in names.items():
+        bits, foreign = (toy[arm][metric]["mean"] for metric in ("bits_per_byte/en", "foreign_words/en"))
+        assert apart[name] == [wording.score(HELDOUT, toy[arm][HELDOUT]), f"{bits:.3f}", f"{100 * foreign:.1f} %"]
+
+
+def test_a_row_for_each_arm_seed_and_evaluation(toy):
+    with (TOY / "runs.csv").open() as file:
+        found = [(row["arm"], int(row["seed"]), int(row["step"])) for row in csv.DictReader(file)]
+    assert found == [(arm, seed, step) for arm in toy for seed in toy[arm]["seeds"] for step in range(25, 1001, 25)]
+
+
+def test_every_figure_is_there():
+    for path in (ROOT / "README.md", ROOT / "docs/results.md", TOY / "report.md"):
+        for figure in re.findall(r"\]\(([^)]*\.png)\)", path.read_text()):
+            assert (path.parent / figure).stat().st_size > 5000
