@@ -115,8 +115,12 @@ def _equivalence(arm: Arm, metric: str, found: dict[str, Any], margin: float) ->
     if p < _SIGNIFICANT:
         return f"{said} is equivalent to {arm.against} within {within}: {shown}, p {wording.p_said(p)}."
     better = found["p_not_less" if metric.startswith(wording.BITS) else "p_not_more"]
-    no_better = f", but is no better by that much, p {wording.p_said(better)}" if better < _SIGNIFICANT else ""
-    return f"{said} is not equivalent to {arm.against} within {within}, or not shown to be{no_better}: {shown}."
+    if better < _SIGNIFICANT:
+        return (
+            f"{said} is no better than {arm.against} within {within}: {shown}, p {wording.p_said(better)};"
+            " that it is no worse is not shown."
+        )
+    return f"{said} is not shown to be equivalent to {arm.against} within {within}: {shown}."
 
 
 def _verdict(outcomes: Outcomes) -> str:
@@ -191,8 +195,9 @@ def _main_arms(study: Study) -> dict[str, list[Arm]]:
     """The arms that the conclusions speak of, by the one they are compared with; the primary one's first."""
     contrasted = [name for contrast in study.contrasts.values() for _, name, _ in contrast.terms]
     found: dict[str, list[Arm]] = {}
-    for name in dict.fromkeys((study.primary.arm, *study.equivalent, *contrasted)):
-        if (arm := study.arm(name)).against:
+    spoken_of = {study.primary.arm, *study.equivalent, *contrasted}
+    for arm in sorted(study.arms, key=lambda arm: arm.against != study.arm(study.primary.arm).against):
+        if arm.name in spoken_of and arm.against:
             found.setdefault(arm.against, []).append(arm)
     return found
 
