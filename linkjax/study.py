@@ -66,7 +66,9 @@ def _check_same(before: ml_collections.ConfigDict, now: ml_collections.ConfigDic
 
 def declaration(config: ml_collections.ConfigDict, out: pathlib.Path) -> str:
     """Says, for the report, whether the outcome was declared before the primary arm's runs; declared.json keeps it."""
-    now = json.loads(json.dumps({name: config.to_dict()[name] for name in _DECLARED}))
+    now = json.loads(json.dumps({name: config.to_dict()[name] for name in _DECLARED}))  # as it is read back
+    now["primary"].pop("about")
+    now["contrasts"] = {name: contrast["terms"] for name, contrast in now["contrasts"].items()}
     path = out / "declared.json"
     kept = read_json(path, _MOST_BYTES) if path.exists() else {"declared": now, "before": []}
     begun = any(out.glob(f"runs/{config.primary['arm']}/*/{CONFIG}"))

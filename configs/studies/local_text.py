@@ -54,7 +54,7 @@ def get_config(argument: str = ""):
     config.curves = {}
     config.contrasts = {
         "right_pairs": {
-            "about": "What the right pairs do beyond exposure to words (LINK less wrong pairs), in bits per byte",
+            "about": "What the right pairs do beyond exposure to words (LINK minus wrong pairs), in bits per byte",
             "terms": ((1, "link", bits), (-1, "scramble", bits)),
         },
         "right_pairs_cloze": {

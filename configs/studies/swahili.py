@@ -5,7 +5,7 @@
 
 10.3 MB of English (a Bible, Wikipedia, help pages), 0.57 MB of the Swahili New Testament, Wiktionary's and FreeDict's
 word lists merged. Asked are a cloze of held-out verses, XCOPA, and words that were kept from being swapped. Of half of
-the held-out verses, drawn anew for each seed, the English is withheld from training. (LINK less wrong pairs) on verses
+the held-out verses, drawn anew for each seed, the English is withheld from training. (LINK minus wrong pairs) on verses
 whose English was read, less the same on the others: only what the English says of them can move that.
 
 Declared beforehand: the dose, 30 % of the eligible words; the outcome, bits per byte of held-out Swahili; the contrast
@@ -78,22 +78,22 @@ def get_config(argument: str = ""):
     config.curves = {}
     config.contrasts = {
         "knowledge": {
-            "about": "What the model knows in Swahili because the English said it: (LINK less wrong pairs) in the cloze"
-            " of verses whose English was read, less the same of verses whose English was not",
+            "about": "What the model knows in Swahili because the English said it: (LINK minus wrong pairs) in the"
+            " cloze of verses whose English was read, minus the same of verses whose English was not",
             "terms": _knowledge("cloze"),
         },
         "knowledge_margin": {"about": "The same in the right word's lead", "terms": _knowledge("cloze_margin")},
         "right_pairs": {
-            "about": "What the right pairs do beyond exposure to words (LINK less wrong pairs), in bits per byte",
+            "about": "What the right pairs do beyond exposure to words (LINK minus wrong pairs), in bits per byte",
             "terms": _right_pairs(bits),
         },
         "rival_word_list": {
-            "about": "LINK less the word list as text, in bits per byte",
+            "about": "LINK minus the word list as text, in bits per byte",
             "terms": ((1, "link", bits), (-1, "word_list", bits)),
         },
         **{
             f"rival_target_rate_x{times}": {
-                "about": f"LINK less {times} times the share of Swahili text, in bits per byte",
+                "about": f"LINK minus {times} times the share of Swahili text, in bits per byte",
                 "terms": ((1, "link", bits), (-1, f"target_rate_x{times}", bits)),
             }
             for times in (2, 3)

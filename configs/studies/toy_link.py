@@ -40,9 +40,10 @@ def get_config(argument: str = ""):
     config = ml_collections.ConfigDict(convert_dict=False)  # which would sort the arms
     config.title = "LINK on a toy world"
     config.question = (
-        "Facts are told in English, few of them in a made-up target language. Does a model that trains on English with"
-        " words swapped for translations answer, in the target language, what was told in English only; how much sooner"
-        " than one without swaps where that one gets there too; and do only the right pairs do it?"
+        "Facts are told in English, few of them in a made-up target language. LINK swaps words of the English text for"
+        " translations while the model trains. Does that model answer, in the target language, what was told in English"
+        " only; how much sooner than one without swaps, where that one gets there too because the languages have most"
+        " words in common; and do only the right pairs do it?"
     )
     config.base = "configs/base.py"
     config.flags = (
@@ -84,19 +85,19 @@ def get_config(argument: str = ""):
     }
     config.contrasts = {
         "right_pairs": {
-            "about": "What the right pairs do, LINK less the matched scramble",
+            "about": "What the right pairs do, LINK minus wrong pairs",
             "terms": ((1, "link", _HELDOUT), (-1, "scramble", _HELDOUT)),
         },
         "right_pairs_apart": {
-            "about": "The same where no word is shared",
+            "about": "LINK minus wrong pairs where no word is the same",
             "terms": ((1, "link_apart", _HELDOUT), (-1, "scramble_apart", _HELDOUT)),
         },
         "rival_word_list": {
-            "about": "LINK less the word list as text",
+            "about": "LINK minus the word list as text",
             "terms": ((1, "link", _HELDOUT), (-1, "word_list", _HELDOUT)),
         },
         "rival_target_rate": {
-            "about": "LINK less twice the share of target text",
+            "about": "LINK minus twice the share of target text, no swaps",
             "terms": ((1, "link", _HELDOUT), (-1, "target_rate_20", _HELDOUT)),
         },
     }
@@ -128,7 +129,7 @@ def _arms() -> dict[str, dict]:
     """In the world with anchors the claim, its controls and rivals; in that without what only swaps can do, by dose."""
     arms = {
         "baseline": _baseline(ANCHORS),
-        "link": _arm(ANCHORS, "", "the declared dose: half of the eligible words"),
+        "link": _arm(ANCHORS, "", "half of the words that have a translation swapped"),
         "scramble": _scramble(ANCHORS),
         "word_list": _arm(
             ANCHORS,
@@ -150,7 +151,7 @@ def _arms() -> dict[str, dict]:
             seeds=_FEW,
         ),
         "baseline_apart": _baseline("apart"),
-        "link_apart": _arm("apart", "", "the declared dose"),
+        "link_apart": _arm("apart", "", "half of the words that have a translation swapped"),
         "scramble_apart": _scramble("apart"),
         "one_swap": _arm("apart", "--config.link.max_swaps_per_sentence=1", "one swap a sentence at most"),
         "portion_25": _arm("apart", "--config.link.portion=0.25", "in a quarter of the documents", seeds=_FEW),
@@ -166,7 +167,7 @@ def _arms() -> dict[str, dict]:
         arms[f"coverage_{share}"] = _arm("apart", flags, f"{share} % of the lexicon's entries", seeds=_FEW)
     for world in [world for world in SWEEP if world not in ("apart", ANCHORS)]:
         arms[f"baseline_{world}"] = _baseline(world)
-        arms[f"link_{world}"] = _arm(world, "", "the declared dose", seeds=_FEW)
+        arms[f"link_{world}"] = _arm(world, "", "half of the words that have a translation swapped", seeds=_FEW)
     return arms
 
 
@@ -174,7 +175,7 @@ def _arm(world: str, flags: str, about: str, **more) -> dict:
     """An arm in one of the worlds of the sweep, compared with the one there without swaps."""
     names, words = SWEEP[world]
     anchors = f"--config.world.shared_names={names / 100} --config.world.shared_words={words / 100}"
-    shared = f"{_anchors(world)} % of the words shared" if words or names else "no word shared"
+    shared = f"{_anchors(world)} % of the words the same in both languages" if words or names else "no word the same"
     return {"flags": f"{anchors} {flags}", "against": _named("baseline", world), "about": f"{about}; {shared}"} | more
 
 
@@ -192,7 +193,7 @@ def _scramble(world: str) -> dict:
 
 def _target_rate(rate: int, **more) -> dict:
     flags = f"{OFF} --config.rates=0:toy_world_target={rate / 100}"
-    return _arm(ANCHORS, flags, f"no swaps, {rate} % of the tokens target text", **more)
+    return _arm(ANCHORS, flags, f"no swaps, {rate} % of the tokens target text in place of 10 %", **more)
 
 
 def _named(arm: str, world: str) -> str:

@@ -65,7 +65,7 @@ def _figure():
 
 def _chance(outcomes: Outcomes, metric: str, axes) -> None:
     if (chance := outcomes.chance_of(metric)) is not None:
-        axes.axhline(100 * chance, color="grey", linestyle=":", label="guessing")
+        axes.axhline(100 * chance, color="grey", linestyle=":", label=f"guessing ({100 * chance:.1f} %)")
 
 
 def _finished(figure, axes, metric: str, path: pathlib.Path) -> str:

@@ -57,7 +57,9 @@ def _conclusions(outcomes: Outcomes) -> list[str]:
         if other == f"{wording.BITS}en" and both and outcomes.asked_alike(arm, other):
             found = outcomes.comparison(arm, other)
             shown = wording.difference(other, found["difference"], found["interval"])
-            said.append(f"The price in English: {shown} on held-out English (more is worse).")
+            said.append(
+                f"The price in English, {arm.name} minus {arm.against}: {shown}, held-out text (more is worse)."
+            )
     return said + ([_verdict(outcomes)] if study.doses else [])
 
 
@@ -67,7 +69,7 @@ def _primary(outcomes: Outcomes, arm: Arm, metric: str, found: dict[str, Any] | 
     ours, theirs = (wording.score(metric, outcomes.score(one, metric)) for one in (arm, baseline))
     scores = (
         f"{arm.name} ({arm.about}) is at {ours}, {baseline.name} ({baseline.about}) at {theirs} in {metric}, {what},"
-        f" over {arm.seeds} seeds"
+        f" over {arm.seeds} seeds (95 % intervals)"
     )
     if not outcomes.asked_alike(arm, metric):
         return f"{scores}: they were asked other items, so no difference is taken."
@@ -94,11 +96,13 @@ def _speed(outcomes: Outcomes, arm: Arm) -> list[str]:
     found = outcomes.speed_ups(arm)["step"][level]
     if found.ratio is None:
         return [f"No speed-up is measured: {against} learns nothing here."]
-    where = f"{level:.0%} of the way that {against} goes"
+    metric = outcomes.study.primary.metric
+    score = wording.value(metric, -found.score if metric.startswith(wording.BITS) else found.score)
+    where = f"{level:.0%} of what {against} gains ({score})"
     if found.below is not None:
         return [f"{arm.name} never gets to {where}: its speed-up is below {found.below:.2f}."]
     return [
-        f"{arm.name} is at {where} after {found.arm:,.0f} steps, {against} after {found.baseline:,.0f}:"
+        f"{arm.name} gets to {where} after {found.arm:,.0f} steps, {against} after {found.baseline:,.0f}:"
         f" {wording.times(found.ratio, None, found.interval)} sooner."
     ]
 
@@ -113,12 +117,15 @@ def _equivalence(arm: Arm, metric: str, found: dict[str, Any], margin: float) ->
         )
     said = f"{arm.name} ({arm.about})"
     if p < _SIGNIFICANT:
-        return f"{said} is equivalent to {arm.against} within {within}: {shown}, p {wording.p_said(p)}."
+        return (
+            f"{said} is equivalent to {arm.against}: {shown}; a difference of {within} is ruled out, p"
+            f" {wording.p_said(p)}."
+        )
     better = found["p_not_less" if metric.startswith(wording.BITS) else "p_not_more"]
     if better < _SIGNIFICANT:
         return (
-            f"{said} is no better than {arm.against} within {within}: {shown}, p {wording.p_said(better)};"
-            " that it is no worse is not shown."
+            f"{said} is no better than {arm.against}: {shown}; a gain of {within} is ruled out, p"
+            f" {wording.p_said(better)}."
         )
     return f"{said} is not shown to be equivalent to {arm.against} within {within}: {shown}."
 
