@@ -98,7 +98,7 @@ def _speed(outcomes: Outcomes, arm: Arm) -> list[str]:
         return [f"No speed-up is measured: {against} learns nothing here."]
     metric = outcomes.study.primary.metric
     score = wording.value(metric, -found.score if metric.startswith(wording.BITS) else found.score)
-    where = f"{level:.0%} of what {against} gains ({score})"
+    where = f"{100 * level:.0f} % of what {against} gains ({score})"
     if found.below is not None:
         return [f"{arm.name} never gets to {where}: its speed-up is below {found.below:.2f}."]
     return [
