@@ -15,6 +15,8 @@ from linkjax.lexicon.readers import read_lexicon
 from linkjax.preparation import cloze
 from linkjax.studies.arms import read_study
 from linkjax.studies.runs import list_runs
+from linkjax.study import declaration
+from linkjax.workdir import CONFIG
 from tests.conftest import ROOT
 
 sys.path.append(str(ROOT / "tools"))  # its scripts import each other so
@@ -184,13 +186,13 @@ def test_lines_that_quote_a_verse_are_found():
     assert lines_sharing(lines, {"a": 0, "b": 3}) == {0: {"a"}, 1: {"a"}, 3: {"b"}, 5: {"b"}}
 
 
-@pytest.mark.parametrize("argument", ["", ":cpu", ":gpu"])
+@pytest.mark.parametrize("argument", ["", ":cpu", ":claim", ":gpu"])
 def test_the_config_is_a_study_whose_files_are_in_one_folder(tmp_path, argument):
     config = load_config(f"configs/studies/swahili.py{argument}")
     config.evaluation_data = "elsewhere"
     study = read_study(config)
     runs = list_runs(study, tmp_path)
-    assert len({run.data for run in runs}) == (1 if argument == ":cpu" else 5 + 5 * 3)
+    assert len({run.data for run in runs}) == {":cpu": 1, ":claim": 5 + 3}.get(argument, 5 + 5 * 3)
     for run in runs:
         settings = run.config
         half, one_list = run.arm.name.endswith("_half"), run.arm.name in ("link_wiktionary", "link_freedict")
@@ -212,6 +214,15 @@ def test_the_config_is_a_study_whose_files_are_in_one_folder(tmp_path, argument)
     if argument != ":cpu":
         assert all(study.arm(name).seeds == 5 for name in ("baseline", "link", "scramble"))
         assert {arm.seeds for arm in study.arms} == {3, 5}
+
+
+def test_the_claim_is_declared_as_the_whole_study_is(tmp_path):
+    claim, whole = (load_config(f"configs/studies/swahili.py{argument}") for argument in (":claim", ""))
+    assert len(list_runs(read_study(claim), tmp_path)) == 24 and len(list_runs(read_study(whole), tmp_path)) == 48
+    declaration(claim, tmp_path)
+    (tmp_path / "runs/link/0").mkdir(parents=True)
+    (tmp_path / "runs/link/0" / CONFIG).touch()
+    assert declaration(whole, tmp_path) == "Declared before the runs"
 
 
 def test_xcopa_is_asked_with_its_test_items(files):

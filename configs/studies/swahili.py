@@ -1,7 +1,8 @@
 """Does LINK help for Swahili, and does it carry over what only the English says? With controls, on real text.
 
     python tools/swahili_study.py --real_data=DIR --out=runs/swahili_files
-    python -m linkjax.study --config=configs/studies/swahili.py --out=runs/study_swahili
+    python -m linkjax.study --config=configs/studies/swahili.py:claim --out=runs/study_swahili  # 24 runs: the claim
+    python -m linkjax.study --config=configs/studies/swahili.py --out=runs/study_swahili        # 48: all of it
 
 10.3 MB of English (a Bible, Wikipedia, help pages), 0.57 MB of the Swahili New Testament, Wiktionary's and FreeDict's
 word lists merged. Asked are a cloze of held-out verses, XCOPA, and words that were kept from being swapped. Of half of
@@ -9,8 +10,8 @@ the held-out verses, drawn anew for each seed, the English is withheld from trai
 whose English was read, minus the same on the others: only what the English says of them can move that.
 
 Declared beforehand: the dose, 30 % of the eligible words; the outcome, bits per byte of held-out Swahili; the contrast
-`knowledge`. 48 runs of a model with 1.4 million weights that reads the English 1.2 times: by speed
-measured, 16 minutes each on one CPU core. `:gpu` is a larger form for one GPU, 91 million weights and
+`knowledge`. A run is a model with 1.4 million weights that reads the English 1.2 times, 16 minutes on one CPU core; in
+one folder, one that `:claim` has made is not made again. `:gpu` is a larger form for one GPU, 91 million weights and
 some 17 passes over the English; it has not been run. `--config.evaluation_data=FOLDER` names the files' folder.
 The learning rate is constant and what is evaluated an average of the weights, as in toy_link.py.
 """
@@ -36,6 +37,7 @@ _LARGER = (
     "--config.eval_every=150",
     "--config.workers=4",
 )
+_CLAIM = ("baseline", "link", "scramble", "word_list", "target_rate_x2", "target_rate_x3")
 _OFF, _LINK = "--config.link.ratio=0", f"--config.link.ratio={RATIO}"
 
 
@@ -107,6 +109,9 @@ def get_config(argument: str = ""):
     config.probe = True
     if argument == "gpu":
         config.steps = 1500
+    elif argument == "claim":
+        config.arms = {name: config.arms[name] for name in _CLAIM}
+        config.doses = ("link",)
     elif is_cpu_test(argument):
         config.base, config.steps, config.seeds = "configs/local_text.py:cpu", 4, (0,)
         config.arms = {name: config.arms[name] for name in ("baseline", "link", "scramble")}
