@@ -70,14 +70,14 @@ def declaration(config: ml_collections.ConfigDict, out: pathlib.Path) -> str:
     now["primary"].pop("about")
     now["contrasts"] = {name: contrast["terms"] for name, contrast in now["contrasts"].items()}
     path = out / "declared.json"
-    kept = read_json(path, _MOST_BYTES) if path.exists() else {"declared": now, "before": []}
     begun = any(out.glob(f"runs/{config.primary['arm']}/*/{CONFIG}"))
+    kept = read_json(path, _MOST_BYTES) if path.exists() else {"declared": {}, "before": []}
     if kept["declared"] != now:
         kept = {"declared": now, "before": [*kept["before"], kept["declared"]] if begun else []}
     write_whole(path, json.dumps(kept, indent=1) + "\n")
     if not kept["before"]:
         return "Declared before the runs"
-    changed = ", ".join(name for name in _DECLARED if any(before[name] != now[name] for before in kept["before"]))
+    changed = ", ".join(name for name in _DECLARED if any(before.get(name) != now[name] for before in kept["before"]))
     return f"Changed after runs had begun ({changed}; declared.json has what was declared before)"
 
 

@@ -13,13 +13,13 @@ import time
 import ml_collections
 import pytest
 
-from linkjax.config import load_config
+from linkjax.config import from_json, load_config
 from linkjax.errors import UserError
 from linkjax.huggingface.settings import to_config
 from linkjax.model.decoder import ModelSettings
 from linkjax.studies import report
 from linkjax.studies.arms import Contrast, read_study
-from linkjax.studies.outcomes import Outcomes, read_run
+from linkjax.studies.outcomes import ENGLISH_AT_BEST, Outcomes, read_run
 from linkjax.studies.page import Answer, Figure, Heading, Table, as_html, as_markdown
 from linkjax.studies.runs import list_runs, own_cores
 from linkjax.study import declaration, study
@@ -229,6 +229,32 @@ def test_what_is_declared_after_runs_have_begun_is_said_to_be(tmp_path):
     assert json.loads((tmp_path / "declared.json").read_text())["before"][0]["margin"] == 0.1
     config.primary["arm"] = "word_list"  # of which there is no run yet
     assert declaration(config, tmp_path) == "Declared before the runs"
+    (tmp_path / "declared.json").unlink()
+    config.primary["arm"] = "link"  # of which there are runs, before which nothing is known to have been declared
+    for _ in range(2):
+        assert declaration(config, tmp_path).startswith("Changed after runs had begun (primary, margin, equivalent,")
+
+
+def test_a_study_is_begun_by_a_py_file(folder):
+    with pytest.raises(UserError, match="file, whose arms have an order"):
+        read_study(from_json(folder / "study.json"))
+
+
+def test_a_price_in_english_that_grows_by_overfitting_is_told_from_one_at_the_best_of_a_run(folder):
+    settings = read_study(load_config(CONFIG))
+    finished = [read_run(one) for one in runs_of(folder)]
+    ends = [dict(one.scores, **{ENGLISH_AT_BEST: one.scores["bits_per_byte/en"]}) for one in finished]
+    outcomes = Outcomes(settings, [one._replace(scores=of) for one, of in zip(finished, ends, strict=True)])
+    assert ENGLISH_AT_BEST not in outcomes.metrics() and "best" not in report.conclusions(outcomes)
+    for one in finished:
+        assert one.scores[ENGLISH_AT_BEST] == min(record["bits_per_byte/en"] for record in one.evaluations)
+        one.scores[ENGLISH_AT_BEST] -= 0.1 if one.run.arm.name == "baseline" else 0
+    outcomes = Outcomes(settings, finished)
+    link = settings.arm("link")
+    at_best, at_end = (outcomes.comparison(link, of)["difference"] for of in (ENGLISH_AT_BEST, "bits_per_byte/en"))
+    said = report.conclusions(outcomes)
+    assert f"{at_end:+.3f} bits per byte" in said and f"{at_best:+.3f} bits per byte" in said
+    assert "each at its best" in said
 
 
 def test_a_study_may_be_moved_and_its_files_folder_have_blanks(tmp_path):

@@ -135,6 +135,8 @@ def read_study(config: ml_collections.ConfigDict) -> Study:
     missing = [name for name in _NEEDED if name not in config]
     if missing:
         raise UserError(f"this config is not a study ({', '.join(missing)} missing): choose one of configs/studies/.")
+    if isinstance(config.arms, ml_collections.ConfigDict):
+        raise UserError("a study's config is a .py file, whose arms have an order: study.json only says what was run.")
     seeds = tuple(config.seeds)
     if not seeds or len(set(seeds)) < len(seeds):
         raise UserError(f"the study's seeds are {seeds}: give one or more, all different.")

@@ -27,6 +27,7 @@ from linkjax.training.metrics import read_metrics
 from linkjax.workdir import SUMMARY
 
 LEVELS = (0.5, 0.75, 0.9, 1.0)
+ENGLISH_AT_BEST = f"{BITS}{ENGLISH} at best"  # of a run's evaluations: a small text read often is overfitted at the end
 WAYS = ("step", "english_bytes", "flops", "seconds")  # what a speed-up is measured in
 _FEWEST = 40  # evaluations that a speed-up is read from
 _MOST_BYTES = 1 << 28
@@ -64,7 +65,10 @@ def read_run(run: Run) -> Finished:
             clusters = items.setdefault(f"{metrics[item['task']]}/{item['group']}", {})
             right, count = clusters.get(f"{item['task']} {item['cluster']}", (0.0, 0.0))
             clusters[f"{item['task']} {item['cluster']}"] = right + item["correct"], count + 1
-    return Finished(run, _evaluations(run, prepared), scores, items, summary.get("chance", {}), _asked(prepared))
+    evaluations = _evaluations(run, prepared)
+    if english := [record[f"{BITS}{ENGLISH}"] for record in evaluations if record.get(f"{BITS}{ENGLISH}") is not None]:
+        scores[ENGLISH_AT_BEST] = min(english)
+    return Finished(run, evaluations, scores, items, summary.get("chance", {}), _asked(prepared))
 
 
 def _asked(prepared: Prepared) -> dict[str, frozenset[str]]:
@@ -136,8 +140,11 @@ class Outcomes:
         self.chance = {metric: rate for one in finished for metric, rate in one.chance.items()}
 
     def metrics(self) -> list[str]:
-        """Those that all runs of an arm have, tested ones first."""
-        names = dict.fromkeys(name for runs in self._of.values() for one in runs for name in one.scores)
+        """Those that all runs of an arm have, tested ones first. English at its best where that is not the end."""
+        all_scores = [one.scores for runs in self._of.values() for one in runs]
+        names = dict.fromkeys(name for scores in all_scores for name in scores)
+        if all(scores.get(ENGLISH_AT_BEST) == scores.get(f"{BITS}{ENGLISH}") for scores in all_scores):
+            names.pop(ENGLISH_AT_BEST, None)
         return sorted(filter(self.arms_with, names), key=lambda name: not self.study.is_tested(name))
 
     def arms_with(self, metric: str) -> list[Arm]:

@@ -20,10 +20,6 @@ class Answer(NamedTuple):
     sentences: Sequence[str]
 
 
-class Code(NamedTuple):
-    text: str
-
-
 class Table(NamedTuple):
     """The columns in `text` (places) are text, the others are numbers; `note` says how to read them."""
 
@@ -41,7 +37,7 @@ class Figure(NamedTuple):
     caption: str
 
 
-Block = Heading | Paragraph | Answer | Code | Table | Figure
+Block = Heading | Paragraph | Answer | Table | Figure
 
 _STYLE = """
 :root { color-scheme: light; }
@@ -58,9 +54,8 @@ th { border-bottom: 2px solid #999; }
 .text { text-align: left; }
 figure { margin: 1rem 0; } figure svg { max-width: 100%; height: auto; }
 figcaption, .note { font-size: .85rem; color: #444; }
-pre { background: #f5f5f5; padding: .6rem; overflow-x: auto; font-size: .85rem; }
 @media print { body { margin: 0; max-width: none; font-size: 11pt; } figure, tr, .answer { break-inside: avoid; }
-  h2 { break-after: avoid; } .scroll { overflow: visible; } table { font-size: 8pt; } pre { white-space: pre-wrap; } }
+  h2 { break-after: avoid; } .scroll { overflow: visible; } table { font-size: 8pt; } }
 """
 
 
@@ -85,8 +80,6 @@ def _html(block: Block) -> str:
             return f"<p>{html.escape(text)}</p>"
         case Answer(sentences):
             return '<div class="answer">' + "".join(f"<p>{html.escape(one)}</p>" for one in sentences) + "</div>"
-        case Code(text):
-            return f"<pre>{html.escape(text)}</pre>"
         case Figure(_, svg, caption):
             return f"<figure>{svg}<figcaption>{html.escape(caption)}</figcaption></figure>"
         case Table(columns, rows, note, text):
@@ -110,8 +103,6 @@ def _markdown(block: Block) -> str:
             return _plain(text)
         case Answer(sentences):
             return "\n>\n".join(f"> {_plain(one)}" for one in sentences)
-        case Code(text):
-            return "\n".join(f"    {line}" for line in text.splitlines())
         case Figure(file, _, caption):
             return f"![{_plain(caption)}]({file})\n\n{_plain(caption)}"
         case Table(columns, rows, note, text):

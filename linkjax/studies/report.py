@@ -7,8 +7,8 @@ from typing import Any
 from linkjax.studies import wording
 from linkjax.studies.arms import Arm, Study
 from linkjax.studies.figures import learning_curves, score_curve
-from linkjax.studies.outcomes import Outcomes
-from linkjax.studies.page import Answer, Block, Code, Figure, Heading, Paragraph, Table, as_html, as_markdown
+from linkjax.studies.outcomes import ENGLISH_AT_BEST, Outcomes
+from linkjax.studies.page import Answer, Block, Figure, Heading, Paragraph, Table, as_html, as_markdown
 from linkjax.training.run_files import write_whole
 
 _SIGNIFICANT = 0.05
@@ -52,14 +52,16 @@ def _conclusions(outcomes: Outcomes) -> list[str]:
     silent = [name for name in outcomes.tested() if outcomes.at_chance(name)]
     if silent:
         said.append(f"At chance in every arm, no information: {', '.join(silent)}.")
-    for other in outcomes.metrics():
-        both = {arm, study.arm(arm.against)} <= {*outcomes.arms_with(other)}
-        if other == f"{wording.BITS}en" and both and outcomes.asked_alike(arm, other):
+    prices = []
+    for other, when in ((f"{wording.BITS}en", "at the end"), (ENGLISH_AT_BEST, "each at its best evaluation")):
+        both = other in outcomes.metrics() and {arm, study.arm(arm.against)} <= {*outcomes.arms_with(other)}
+        if both and outcomes.asked_alike(arm, other):
             found = outcomes.comparison(arm, other)
-            shown = wording.difference(other, found["difference"], found["interval"])
-            said.append(
-                f"The price in English, {arm.name} minus {arm.against}: {shown}, held-out text (more is worse)."
-            )
+            prices.append(f"{wording.difference(other, found['difference'], found['interval'])} {when}")
+    if prices:
+        said.append(
+            f"The price in English, {arm.name} minus {arm.against}: {', '.join(prices)}; held-out text, more is worse."
+        )
     return said + ([_verdict(outcomes)] if study.doses else [])
 
 
@@ -118,8 +120,8 @@ def _equivalence(arm: Arm, metric: str, found: dict[str, Any], margin: float) ->
     said = f"{arm.name} ({arm.about})"
     if p < _SIGNIFICANT:
         return (
-            f"{said} is equivalent to {arm.against}: {shown}; a difference of {within} is ruled out, p"
-            f" {wording.p_said(p)}."
+            f"{said} is equivalent to {arm.against}: {shown}; a difference of {within} is ruled out by two one-sided"
+            f" tests, p {wording.p_said(p)}."
         )
     better = found["p_not_less" if metric.startswith(wording.BITS) else "p_not_more"]
     if better < _SIGNIFICANT:
@@ -195,7 +197,6 @@ def _blocks(outcomes: Outcomes, figures: pathlib.Path, declared: str) -> Iterato
     yield _cost_table(outcomes)
     yield Heading("How to read this")
     yield Paragraph(_HOW)
-    yield Code(f"python -m linkjax.study --config=CONFIG --out={figures.parent.name}")
 
 
 def _main_arms(study: Study) -> dict[str, list[Arm]]:
