@@ -37,13 +37,10 @@ def study(config: ml_collections.ConfigDict, out: pathlib.Path, processes: int) 
     settings, out = read_study(config), out.resolve()  # which runs know each other's folders by
     out.mkdir(parents=True, exist_ok=True)
     with locked(out / ".lock", f"{out} is being studied"):
-        begun = out / "study.json"
-        if begun.exists():
-            _check_same(configs.from_json(begun), config, out)
         runs = list_runs(settings, out)
         check_begun(runs)
         declared = declaration(config, out)
-        write_whole(begun, configs.to_json(config))
+        write_whole(out / "study.json", configs.to_json(config))
         carry_out(runs, settings.probe, processes)
         outcomes = Outcomes(settings, [read_run(run) for run in runs])
         write_whole(out / "runs.csv", outcomes.table())
@@ -54,26 +51,16 @@ def study(config: ml_collections.ConfigDict, out: pathlib.Path, processes: int) 
     return outcomes
 
 
-def _check_same(before: ml_collections.ConfigDict, now: ml_collections.ConfigDict, out: pathlib.Path) -> None:
-    """More arms and seeds may come, and what is said of them may change; what was run may not."""
-    for name in ("base", "flags", "seed_flags"):
-        if before.get(name) != now.get(name):
-            raise UserError(f"{out} holds another study ({name} was {before.get(name)!r}): choose another --out.")
-    for name, arm in before.arms.items():
-        if name in now.arms and arm.get("flags", "") != now.arms[name].get("flags", ""):
-            raise UserError(f"{out} has runs of '{name}' with other flags: rename the arm, or choose another --out.")
-
-
 def declaration(config: ml_collections.ConfigDict, out: pathlib.Path) -> str:
     """Says, for the report, whether the outcome was declared before the primary arm's runs; declared.json keeps it."""
     now = json.loads(json.dumps({name: config.to_dict()[name] for name in _DECLARED}))  # as it is read back
     now["primary"].pop("about")
-    now["contrasts"] = {name: contrast["terms"] for name, contrast in now["contrasts"].items()}
+    now["contrasts"] = [[name, contrast["terms"]] for name, contrast in now["contrasts"].items()]  # the first counts
     path = out / "declared.json"
     begun = any(out.glob(f"runs/{config.primary['arm']}/*/{CONFIG}"))
     kept = read_json(path, _MOST_BYTES) if path.exists() else {"declared": {}, "before": []}
     if kept["declared"] != now:
-        kept = {"declared": now, "before": [*kept["before"], kept["declared"]] if begun else []}
+        kept = {"declared": now, "before": [*kept["before"], *([kept["declared"]] if begun else [])]}
     write_whole(path, json.dumps(kept, indent=1) + "\n")
     if not kept["before"]:
         return "Declared before the runs"

@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 
 import ml_collections
@@ -19,9 +20,10 @@ from linkjax.huggingface.settings import to_config
 from linkjax.model.decoder import ModelSettings
 from linkjax.studies import report
 from linkjax.studies.arms import Contrast, read_study
+from linkjax.studies.curves import SpeedUp
 from linkjax.studies.outcomes import ENGLISH_AT_BEST, Outcomes, read_run
 from linkjax.studies.page import Answer, Figure, Heading, Table, as_html, as_markdown
-from linkjax.studies.runs import list_runs, own_cores
+from linkjax.studies.runs import check_begun, list_runs, own_cores
 from linkjax.study import declaration, study
 from tests.test_runs import ROOT, command, environment, run
 
@@ -212,7 +214,7 @@ def test_a_score_that_a_run_lacks_takes_no_report_away(folder, tmp_path):
         settings, changed([read_run(one) for one in runs_of(folder)], {"word_list": {metric: [None] * 2}})
     )
     report.write(outcomes, tmp_path)
-    assert r"| word\_list | not in all runs |" in (tmp_path / "report.md").read_text()
+    assert r"| word\_list | 1 | not in all runs |" in (tmp_path / "report.md").read_text()
 
 
 def test_what_is_declared_after_runs_have_begun_is_said_to_be(tmp_path):
@@ -228,7 +230,7 @@ def test_what_is_declared_after_runs_have_begun_is_said_to_be(tmp_path):
         assert declaration(config, tmp_path).startswith("Changed after runs had begun (seeds;")
     assert json.loads((tmp_path / "declared.json").read_text())["before"][0]["margin"] == 0.1
     config.primary["arm"] = "word_list"  # of which there is no run yet
-    assert declaration(config, tmp_path) == "Declared before the runs"
+    assert declaration(config, tmp_path).startswith("Changed after runs had begun (primary, seeds;")
     (tmp_path / "declared.json").unlink()
     config.primary["arm"] = "link"  # of which there are runs, before which nothing is known to have been declared
     for _ in range(2):
@@ -266,6 +268,54 @@ def test_a_study_may_be_moved_and_its_files_folder_have_blanks(tmp_path):
     assert one.config.english == "my files/0/en.txt"
 
 
+def test_a_study_that_was_moved_goes_on(folder, tmp_path):
+    moved = shutil.copytree(folder, tmp_path / "moved")
+    shutil.rmtree(moved / "runs/word_list/0")  # whose tokenizer is another arm's
+    (moved / "runs/link/1/summary.json").unlink()
+    kept = (moved / "runs/link/0/metrics.jsonl").stat().st_mtime_ns
+    done = run("study", f"--config={CONFIG}", f"--out={moved}", "--processes=2")
+    assert done.stdout.replace(str(moved), str(folder)) == (folder / "stdout.txt").read_text()
+    assert (moved / "runs/link/0/metrics.jsonl").stat().st_mtime_ns == kept
+
+
+def test_the_order_of_contrasts_is_declared(tmp_path):
+    config = toy()
+    config.contrasts = {name: {"about": name, "terms": ((1, "link", "loss"),)} for name in "ab"}
+    declaration(config, tmp_path)
+    (tmp_path / "runs/link/0").mkdir(parents=True)
+    (tmp_path / "runs/link/0/config.json").touch()
+    config.contrasts = {name: config.contrasts[name] for name in "ba"}
+    assert declaration(config, tmp_path).startswith("Changed after runs had begun (contrasts;")
+
+
+def test_what_needs_no_figures_needs_no_matplotlib():
+    without = "import sys; sys.modules['matplotlib'] = None; import linkjax.study"
+    subprocess.run([sys.executable, "-c", without], cwd=ROOT, env=environment(), check=True, timeout=120)
+
+
+def test_a_speed_up_that_is_none_is_not_called_one(folder, monkeypatch):
+    settings = read_study(load_config(CONFIG))
+    outcomes = Outcomes(settings, [read_run(one) for one in runs_of(folder)])
+    monkeypatch.setattr(Outcomes, "no_speed_up", lambda *_: "")
+    for ratio, ends, said in [
+        (3.5, (3.0, 4.0), "a speed-up of 3.50 x (3.00–4.00).\n"),
+        (1.1, (0.9, 1.3), "a speed-up of 1.10 x (0.90–1.30), which may be none.\n"),
+        (0.3, (0.2, 0.4), "a speed-up of 0.30 x (0.20–0.40), later.\n"),
+    ]:
+        found = SpeedUp(level=0.9, score=0.5, baseline=100.0, arm=100 / ratio, ratio=ratio, below=None, interval=ends)
+        monkeypatch.setattr(Outcomes, "speed_ups", lambda *_, found=found: {"step": {0.9: found}})
+        assert said in report.conclusions(outcomes)
+
+
+def test_a_score_of_next_to_no_clusters_has_no_interval_drawn_from_them(folder):
+    finished = [read_run(one) for one in runs_of(folder)]
+    metric = SCORES[0]
+    few = [one._replace(items={metric: {"only": (30.0, 100.0)}}, scores=one.scores | {metric: 0.3}) for one in finished]
+    settings = read_study(load_config(CONFIG))
+    score = Outcomes(settings, few).score(settings.arm("word_list"), metric)
+    assert score["interval"] is None and score["at_chance"]  # of one seed
+
+
 def test_an_evaluation_knows_where_on_the_way_it_was(folder):
     finished = [read_run(one) for one in runs_of(folder)]
     records = finished[0].evaluations
@@ -293,6 +343,8 @@ def test_a_failed_run_is_named_with_what_it_said(folder, tmp_path):
     done = run("study", f"--config={path}", f"--out={tmp_path}/out", code=2)
     assert "baseline, seed 0 ended with code 2: error: mesh" in done.stderr and "log.txt" in done.stderr
     assert "Traceback" not in done.stderr
+    path.write_text(path.read_text().replace("fsdp=3", "fsdp=1"))  # mended, it may go on in the same folder
+    check_begun(list_runs(read_study(load_config(str(path))), tmp_path / "out"))
 
 
 def toy(**arms):
@@ -314,7 +366,10 @@ def test_what_was_run_is_not_taken_for_what_is_asked(folder):
 def test_a_primary_metric_that_nobody_measured_is_a_sentence(folder):
     settings = read_study(load_config(CONFIG))
     asked = dataclasses.replace(settings, primary=dataclasses.replace(settings.primary, metric="bits_per_byte/sw,yo"))
-    with pytest.raises(UserError, match=r"'bits_per_byte/sw,yo' was not measured in baseline and link.*bits_per_byte/"):
+    with pytest.raises(
+        UserError,
+        match=r"'bits_per_byte/sw,yo' has no value at the end of baseline, seed 0; .*to one of .*bits_per_byte/en",
+    ):
         Outcomes(asked, [read_run(one) for one in runs_of(folder)])
 
 

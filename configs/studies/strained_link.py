@@ -41,11 +41,11 @@ def get_config(argument: str = ""):
             "terms": ((1, "link", _HELDOUT), (-1, "scramble", _HELDOUT)),
         },
         "falling_dose": {
-            "about": "Bits per byte of English that a dose falling to none saves",
+            "about": "English bits per byte that a dose falling to none saves (more is better)",
             "terms": ((1, "link", _ENGLISH), (-1, "link_falls", _ENGLISH)),
         },
         "capacity": {
-            "about": "Bits per byte of English by which the small model pays more than the wide one",
+            "about": "English bits per byte by which the small model pays more than the wide one",
             "terms": (
                 (1, "link", _ENGLISH),
                 (-1, "baseline", _ENGLISH),

@@ -84,24 +84,25 @@ def get_config(argument: str = ""):
             " cloze of verses whose English was read, minus the same of verses whose English was not",
             "terms": _knowledge("cloze"),
         },
-        "knowledge_margin": {"about": "The same in the right word's lead", "terms": _knowledge("cloze_margin")},
+        "knowledge_margin": {"about": "The same, in the lead of the right word", "terms": _knowledge("cloze_margin")},
         "right_pairs": {
-            "about": "What the right pairs do beyond exposure to words (LINK minus wrong pairs), in bits per byte",
+            "about": "What the right pairs do beyond exposure to words (LINK minus wrong pairs), in bits per"
+            " byte (less is better)",
             "terms": _right_pairs(bits),
         },
         "rival_word_list": {
-            "about": "LINK minus the word list as text, in bits per byte",
+            "about": "LINK minus the word list as text, in bits per byte (less is better)",
             "terms": ((1, "link", bits), (-1, "word_list", bits)),
         },
         **{
             f"rival_target_rate_x{times}": {
-                "about": f"LINK minus {times} times the share of Swahili text, in bits per byte",
+                "about": f"LINK minus {times} times the share of Swahili text, in bits per byte (less is better)",
                 "terms": ((1, "link", bits), (-1, f"target_rate_x{times}", bits)),
             }
             for times in (2, 3)
         },
         "right_pairs_xcopa": {
-            "about": "The same in the lead of XCOPA's right choice",
+            "about": "LINK minus wrong pairs, in the lead of XCOPA's right choice",
             "terms": _right_pairs("xcopa_margin/sw"),
         },
     }

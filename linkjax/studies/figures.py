@@ -4,15 +4,11 @@ import io
 import pathlib
 from collections.abc import Sequence
 
-import matplotlib
 import numpy as np
 
 from linkjax.studies.arms import Arm
 from linkjax.studies.outcomes import Outcomes
 from linkjax.studies.wording import BITS, axis_label, is_share
-
-matplotlib.use("Agg")
-from matplotlib import pyplot
 
 # Okabe and Ito's colours, told apart with any kind of sight.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -60,7 +56,10 @@ def score_curve(
 
 
 def _figure():
-    return pyplot.subplots(figsize=(7, 3.6), layout="constrained")
+    from matplotlib.figure import Figure  # what needs no figures does without
+
+    figure = Figure(figsize=(7, 3.6), layout="constrained")
+    return figure, figure.subplots()
 
 
 def _chance(outcomes: Outcomes, metric: str, axes) -> None:
@@ -69,6 +68,8 @@ def _chance(outcomes: Outcomes, metric: str, axes) -> None:
 
 
 def _finished(figure, axes, metric: str, path: pathlib.Path) -> str:
+    import matplotlib
+
     axes.set_ylabel(axis_label(metric))
     if is_share(metric):
         axes.set_ylim(0, 102)
@@ -78,5 +79,4 @@ def _finished(figure, axes, metric: str, path: pathlib.Path) -> str:
     text = io.StringIO()
     with matplotlib.rc_context({"svg.hashsalt": path.name, "svg.fonttype": "none"}):
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
-    pyplot.close(figure)
     return text.getvalue()[text.getvalue().index("<svg") :]

@@ -30,6 +30,7 @@ LEVELS = (0.5, 0.75, 0.9, 1.0)
 ENGLISH_AT_BEST = f"{BITS}{ENGLISH} at best"  # of a run's evaluations: a small text read often is overfitted at the end
 WAYS = ("step", "english_bytes", "flops", "seconds")  # what a speed-up is measured in
 _FEWEST = 40  # evaluations that a speed-up is read from
+_FEWEST_CLUSTERS = 8  # of items that an interval is drawn from; of a few, drawing tells next to nothing
 _MOST_BYTES = 1 << 28
 _TIMES = ("tokens_per_second", "waiting_share", "compile_seconds", "mfu", "peak_memory_gib", "passes_per_second")
 
@@ -132,10 +133,13 @@ class Outcomes:
         metric = study.primary.metric
         arms = {study.primary.arm, study.arm(study.primary.arm).against}
         if not arms <= {arm.name for arm in self.arms_with(metric)}:
-            measured = ", ".join(name for name in self.metrics() if "/" in name)
+            runs = [one for name in sorted(arms) for one in self._of[name]]
+            without = [one.run.name for one in runs if metric not in one.scores]
+            measured = ", ".join(name for name in self.metrics() if "/" in name and name != metric)
             raise UserError(
-                f"the study's primary metric '{metric}' was not measured in {' and '.join(sorted(arms))}, only"
-                f" {measured or 'nothing'}: change it in the study's config, and start the study again."
+                f"the study's primary metric '{metric}' has no value at the end of {'; '.join(without)}: where that is"
+                f" some runs of many, look at their metrics.jsonl; otherwise change it in the study's config, to one of"
+                f" {measured or 'none'}."
             )
         self.chance = {metric: rate for one in finished for metric, rate in one.chance.items()}
 
@@ -180,11 +184,14 @@ class Outcomes:
         runs, values = self._of[arm.name], self.values(arm, metric)
         items = [one.items.get(metric) for one in runs]
         ranked = all(items)
-        interval = inference.interval_of_items(items) if ranked else inference.interval_of(values)
+        if ranked and len(set().union(*items)) >= _FEWEST_CLUSTERS:
+            interval = inference.interval_of_items(items)
+        else:
+            interval = inference.interval_of(values)
         found = {"mean": float(np.mean(values)), "interval": interval, "by_seed": values}
         chance = self.chance_of(metric)
         if ranked and chance is not None:
-            found |= {"chance": chance, "at_chance": interval[0] <= chance <= interval[1]}
+            found |= {"chance": chance, "at_chance": interval is None or interval[0] <= chance <= interval[1]}
         return found
 
     def at_chance(self, metric: str) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 
 from linkjax.studies import wording
 from linkjax.studies.arms import Arm, Study
+from linkjax.studies.curves import SpeedUp
 from linkjax.studies.figures import learning_curves, score_curve
 from linkjax.studies.outcomes import ENGLISH_AT_BEST, Outcomes
 from linkjax.studies.page import Answer, Block, Figure, Heading, Paragraph, Table, as_html, as_markdown
@@ -16,9 +17,10 @@ _WAYS = {"step": "steps", "english_bytes": "bytes of English", "flops": "FLOPs",
 _HOW = (
     "Brackets are 95 % intervals: of ranked items by drawing seeds and clusters of items (hierarchical bootstrap), of"
     " other scores by Student's t over seeds; of differences, which are paired by seed, the wider of both. p is of the"
-    " paired t-test: of the declared outcome and of the first contrast as it is, of others corrected for as many as"
-    " there are (Holm). A speed-up is what the baseline needs for a score over what the arm needs for it,"
-    " on the mean curve over seeds without its noise (isotonic regression), its interval by drawing seeds; an arm that"
+    " paired t-test: of the declared outcome and of the first contrast as it is, of others corrected (Holm) for the"
+    " arms of the same metric, or for the contrasts; p of equivalence is not corrected. An arm with fewer seeds than"
+    " its baseline is compared over the seeds it has. A speed-up is the baseline's cost of a score over the arm's, on"
+    " the mean curve over seeds without its noise (isotonic regression), its interval by drawing seeds; an arm that"
     " never gets there is below the ratio shown, and counts as 0 in the interval. Seconds are those of runs as they"
     " were made, with whatever else the machine did."
 )
@@ -105,8 +107,13 @@ def _speed(outcomes: Outcomes, arm: Arm) -> list[str]:
         return [f"{arm.name} never gets to {where}: its speed-up is below {found.below:.2f}."]
     return [
         f"{arm.name} gets to {where} after {found.arm:,.0f} steps, {against} after {found.baseline:,.0f}:"
-        f" {wording.times(found.ratio, None, found.interval)} sooner."
+        f" a speed-up of {wording.times(found.ratio, None, found.interval)}{_slower(found)}."
     ]
+
+
+def _slower(found: SpeedUp) -> str:
+    low, high = found.interval or (found.ratio, found.ratio)
+    return ", later" if high < 1 else ", which may be none" if low <= 1 else ""
 
 
 def _equivalence(arm: Arm, metric: str, found: dict[str, Any], margin: float) -> str:
@@ -157,11 +164,10 @@ def _verdict(outcomes: Outcomes) -> str:
 
 def _contrast(found: dict[str, Any]) -> str:
     shown = wording.difference(found["metric"], found["difference"], found["interval"])
-    less = " (less is better)" if found["metric"].startswith(wording.BITS) else ""
     if found["p"] is None:
-        return f"{found['about']}: {shown}{less}."
+        return f"{found['about']}: {shown}."
     sure = "" if found["p_corrected"] < _SIGNIFICANT else ", not significant"
-    return f"{found['about']}: {shown}{less}, p {wording.p_said(found['p_corrected'])}{sure}."
+    return f"{found['about']}: {shown}, p {wording.p_said(found['p_corrected'])}{sure}."
 
 
 def _blocks(outcomes: Outcomes, figures: pathlib.Path, declared: str) -> Iterator[Block]:
@@ -185,7 +191,7 @@ def _blocks(outcomes: Outcomes, figures: pathlib.Path, declared: str) -> Iterato
     )
     yield Heading("Scores")
     yield from _score_tables(outcomes, figures)
-    yield Heading("How much sooner")
+    yield Heading("Speed-up")
     yield from _speed_tables(outcomes)
     for number, (name, (axis, points)) in enumerate(study.curves.items()):
         if not number:
@@ -223,7 +229,8 @@ def _main_table(outcomes: Outcomes) -> Table:
     rows = []
     measured = outcomes.arms_with(metric)
     for arm in study.arms:
-        cells = [arm.name, wording.score(metric, outcomes.score(arm, metric)) if arm in measured else "not in all runs"]
+        score = wording.score(metric, outcomes.score(arm, metric)) if arm in measured else "not in all runs"
+        cells = [arm.name, str(arm.seeds), score]
         if arm.name in compared:
             found = compared[arm.name]
             ups = outcomes.speed_ups(arm).get("step", {}).get(study.primary.level)
@@ -232,8 +239,8 @@ def _main_table(outcomes: Outcomes) -> Table:
                 wording.p_value(found.get("p_corrected")),
                 wording.times(ups.ratio, ups.below, ups.interval) if ups else "–",
             ]
-        rows.append(cells + [""] * (5 - len(cells)))
-    return Table(["arm", metric, "difference", "p", "sooner"], rows)
+        rows.append(cells + [""] * (6 - len(cells)))
+    return Table(["arm", "seeds", metric, "difference", "p", "speed-up"], rows)
 
 
 def _score_tables(outcomes: Outcomes, figures: pathlib.Path) -> Iterator[Block]:
@@ -291,7 +298,7 @@ def _speed_tables(outcomes: Outcomes) -> Iterator[Block]:
             cells = [wording.times(one.ratio, one.below, one.interval) for one in (ups[way][level] for way in ups)]
             rows.append([f"{level:.0%}", wording.value(metric, sign * of.score), *steps, *cells])
         titles = [f"share of {arm.against}'s gain", metric, f"steps of {arm.against}", f"steps of {arm.name}"]
-        yield Table([*titles, *(f"sooner in {_WAYS[way]}" for way in ups)], rows)
+        yield Table([*titles, *(f"speed-up in {_WAYS[way]}" for way in ups)], rows)
     for why, arms in without.items():
         yield Paragraph(f"No speed-up of {', '.join(arms)}: {why}.")
 

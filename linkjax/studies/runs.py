@@ -20,6 +20,7 @@ import ml_collections
 from tqdm import tqdm
 
 from linkjax import config as configs
+from linkjax.data.prepared import Prepared
 from linkjax.errors import Interrupted, UserError
 from linkjax.initial import with_model
 from linkjax.studies.arms import Arm, Study
@@ -59,7 +60,7 @@ class Run:
             folders = [f"--workdir={self.workdir}", f"--config.data={self.data}"]
             commands.append([sys.executable, "-m", "linkjax.train", *self.flags, *folders])
         if probe and not (self.workdir / PROBE).exists():
-            asked = [f"--checkpoint={self.workdir}", f"--out={self.workdir / PROBE}"]
+            asked = [f"--checkpoint={self.workdir}", f"--data={self.data}", f"--out={self.workdir / PROBE}"]
             commands.append([sys.executable, "-m", "linkjax.probe", *asked])
         return commands
 
@@ -95,6 +96,10 @@ def _run(study: Study, arm: Arm, seed: int, out: pathlib.Path, before: dict[tupl
             flags = (*flags, f"--config.tokenizer.path={fitting[-1].data}")
             config = _config(flags, workdir)
             data = _data_folder(config, out)
+            if data.exists():  # by the name it was prepared with: the study may have been moved since
+                path = Prepared(data).manifest["settings"]["tokenizer"]["path"]
+                flags = (*flags[:-1], f"--config.tokenizer.path={path}")
+                config = _config(flags, workdir)
         configs.run_settings(config)
     except UserError as error:
         raise UserError(f"the study's arm '{arm.name}': {error}") from error
@@ -112,12 +117,8 @@ def check_begun(runs: Sequence[Run]) -> None:
     for run in runs:
         if not (run.workdir / CONFIG).exists():
             continue
-        before = configs.from_json(run.workdir / CONFIG)
-        config = run.config.copy_and_resolve_references()
-        if run.flags[-1].startswith("--config.tokenizer.path="):  # of this study, whatever its folder is called now
-            config.tokenizer.path = before.tokenizer.path
         try:
-            check_alike(before, config, run.workdir)
+            check_alike(configs.from_json(run.workdir / CONFIG), run.config, run.workdir)
         except UserError as error:
             raise UserError(str(error).replace("--workdir", "--out")) from error
 
