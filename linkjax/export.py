@@ -1,4 +1,4 @@
-"""Writes a checkpoint's model for Hugging Face: a folder that transformers, vLLM and others load.
+"""Writes a checkpoint's model for Hugging Face: a folder that transformers and others load.
 
     python -m linkjax.export --checkpoint=runs/swahili --out=swahili-base
     python -m linkjax.export --checkpoint=runs/swahili@2000 --out=swahili-base --dtype=bfloat16
