@@ -6,9 +6,10 @@
         --config.lexicon='data/en-{language}.tsv' --config.evaluation_data=benchmarks
 
 The languages mix distance to English, script and how much there is of them: German (near, much text), Arabic, Hindi
-(other scripts), Indonesian, Turkish (agglutinating), Estonian, Swahili and Basque (little text, small word lists). 240 runs; on a pod, give each a slice: one cell is the command that --dry_run=yes
-prints, with --config.mesh.fsdp=0 (all devices) on one TPU slice or GPU node, started alike on each of its hosts
-(docs/scaling.md). Nothing of this has been run.
+(other scripts), Indonesian, Turkish (agglutinating), Estonian, Swahili and Basque (little text, small word lists). 240
+runs; on a pod, give each a slice: one cell is the command that --dry_run=yes prints, with --config.mesh.fsdp=0 (all
+devices) on one TPU slice or GPU node, started alike on each of its hosts (docs/scaling.md). Nothing of this has been
+run.
 """
 
 import ml_collections

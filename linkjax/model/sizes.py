@@ -1,7 +1,7 @@
 """Named sizes.
 
-Layers, width and heads follow arXiv 2411.12986 and the work around it; the hidden width (8/3 D, rounded up
-to 128) and as many key/value heads as query heads are our choice: so the sizes come out close to what they are called (docs/sizes.md).
+Layers, width and heads follow arXiv 2411.12986 and the work around it; the hidden width (8/3 D, rounded up to 128) and
+as many key/value heads as query heads are our choice: so the sizes come out near what they are called (docs/sizes.md).
 """
 
 from linkjax.model.decoder import ModelSettings
