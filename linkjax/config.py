@@ -48,7 +48,7 @@ class RunSettings:
     evaluation_data: str = setting("", "folder of the benchmarks' files (docs/evaluation.md)")
     lexicon: str = setting("", "bilingual word list, '{language}' in it for several; empty = the task's own")
     packing: str = setting("best_fit", "best_fit: only documents longer than a row are cut; concatenate: no padding")
-    most_segments: int = setting(0, "documents in a row at most; 0 = no limit; cudnn attention likes one, as 64")
+    most_segments: int = setting(0, "documents in a row at most; 0 = no limit; cudnn attention takes one, as 64")
     most_damaged: int = setting(100, "damaged documents that are left out; more end the run, 0 = the first one does")
     virtual_shards: int = setting(8, "independent streams the data is cut into; must divide the batch size")
     workers: int = setting(1, "processes that read, swap, tokenize and pack; 0 = in the training process")

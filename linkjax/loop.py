@@ -26,7 +26,7 @@ from linkjax.training.keeping import Keep, SavingClock
 from linkjax.training.metrics import MetricsLog, finite, read_metrics
 from linkjax.training.processes import Agreed, first, gather, on_first, say
 from linkjax.training.run_files import writing
-from linkjax.training.sharding import row_block
+from linkjax.training.sharding import in_order, row_block
 from linkjax.training.speed import Speed, Trace
 from linkjax.training.step import Trainer, weights
 from linkjax.training.watchdog import Watchdog
@@ -117,19 +117,18 @@ class Loop:
     def take_step(self) -> None:
         """The next step; in the one before, a bad gradient may have made it one some steps back."""
         step = self.step + 1
-        self._trace.before(step)
+        self._trace.before(step, self._state)
         self._watchdog.beat(self.step if self._stepped else None)  # the first one is compiled
+        asked = time.perf_counter()
         rows = next(self._stream)
-        waited = time.perf_counter() - self._mark
+        waited = time.perf_counter() - asked
         with jax.transfer_guard("disallow"):
             self._state, metrics = self._trainer.update(self._state, self._trainer.place(rows))
         if self._last and not self._log({}):
             return
         self.step, self._stepped = step, True
         self._interruptions.anything_to_save()
-        now = time.perf_counter()
-        self._last = metrics, self._stream.documents, now - self._mark, waited
-        self._mark = now
+        self._last = metrics, self._stream.documents, waited
 
     def evaluate_and_save(self) -> None:
         """What is due after the step.
@@ -187,9 +186,10 @@ class Loop:
 
     def _log(self, measured: dict[str, float] | None) -> bool:
         """Writes of the last step, or keeps it for later where its evaluation is; False where it led to a rewind."""
-        device_metrics, documents, seconds, waited = self._last
+        device_metrics, documents, waited = self._last
         self._last = None
-        on_host = jax.device_get(device_metrics)
+        on_host = jax.device_get(device_metrics)  # the step is done: dispatching it says nothing of its time
+        seconds, self._mark = time.perf_counter() - self._mark, time.perf_counter()
         metrics = _readable(on_host, self._prepared)
         if self._guard.look(
             self.step, metrics, on_host["row_losses_B"].tolist(), lambda: self._of_all_rows(documents), self._note
@@ -239,6 +239,7 @@ class Loop:
         say(f"rewound from step {at} to step {step}; the data read since is left out")
         self._note("rewind", at, to=step)
         self._open_logs()
+        self._mark = time.perf_counter()
 
     def _history(self) -> list[dict[str, Any]]:
         """Of the last steps."""
@@ -261,8 +262,7 @@ class Loop:
 
     def _of_all_rows(self, documents: list[list[int]]) -> list[list[int]]:
         """By row of the global batch, from those of this process's."""
-        parts = dict(gather([row_block(self._trainer.mesh).index, documents]))
-        return [row for index in sorted(parts) for row in parts[index]]
+        return in_order(gather([row_block(self._trainer.mesh).parts, documents]))
 
     def _depart(self) -> None:
         """Leaves together with the others: one that is still writing would be taken along by one that has left."""

@@ -119,13 +119,15 @@ def on(platform, capability="0", sequence=1):
         ("cudnn", on("gpu", "9.0"), {"dtype": jnp.float32}, "computes in bfloat16, and model.dtype is float32"),
         ("cudnn", on("gpu", "9.0", sequence=2), {}, "needs whole rows, and mesh.sequence is 2"),
         ("cudnn", on("gpu", "9.0"), {"width": 20}, "heads of a multiple of 8 up to 256, not 20"),
+        ("cudnn", on("gpu", "9.0"), {"most_segments": 0}, "set most_segments, as to 64"),
     ],
 )
 def test_what_a_backend_cannot_do_is_said_with_what_to_choose(backend, where, changes, says):
     shape = (1, changes.get("length", 256), 2, changes.get("width", 64))
     x = jnp.zeros(shape, changes.get("dtype", jnp.bfloat16))
     with pytest.raises(UserError, match=says):
-        make_attend(backend, where, spec)(x, x, x, jnp.zeros(shape[:2], jnp.int32))
+        attend = make_attend(backend, where, spec, changes.get("most_segments", 16))
+        attend(x, x, x, jnp.zeros(shape[:2], jnp.int32))
 
 
 @pytest.mark.parametrize(
@@ -147,7 +149,7 @@ def test_auto_picks_by_device_and_says_what(monkeypatch, caplog, where, length, 
     monkeypatch.setattr(cudnn, "attend", lambda *args: called.append("cudnn"))
     monkeypatch.setattr(splash, "make", lambda *args: lambda *args: called.append("splash"))
     x = jnp.zeros((1, length, 2, 64), jnp.bfloat16)
-    make_attend("auto", where, spec)(x, x, x, None)
+    make_attend("auto", where, spec, 16)(x, x, x, None)
     assert called == [chosen]
     assert says in caplog.text
     assert bool(says) == bool(caplog.text)
@@ -162,8 +164,24 @@ def test_cudnn_is_told_where_documents_begin(rows):
     for sizes, row_lengths, row_offsets in zip(rows, np.array(lengths), np.array(offsets), strict=True):
         missing = 6 - len(sizes)
         assert row_lengths.tolist() == [*sizes, *[-1] * missing]
-        ends = np.cumsum([0, *sizes]).tolist() if sizes else [-1]
-        assert row_offsets.tolist() == [*ends, *[-1] * missing]
+        assert row_offsets.tolist() == [*np.cumsum([0, *sizes])[:-1].tolist(), *[-1] * missing, -1]
+
+
+def test_the_kernel_finds_every_document_of_every_row():
+    """By what JAX makes of lengths and offsets for cuDNN: places in the batch laid out as one row."""
+    from jax._src.cudnn import fused_attention_stablehlo as fused
+
+    rows, heads = ([5, 3], [2, 4, 2], [3, 4], [8]), 2
+    segments = np.zeros((len(rows), 8), np.int32)
+    for row, sizes in zip(segments, rows, strict=True):
+        row[: sum(sizes)] = np.repeat(np.arange(1, len(sizes) + 1), sizes)
+    lengths, offsets = cudnn.lengths_and_offsets(jnp.array(segments), 4)
+    x = jax.ShapeDtypeStruct((len(rows), 8, heads, WIDTH), jnp.bfloat16)
+    lengths, _, offsets, _ = fused._fix_seqlen_offsets(lengths, lengths, offsets, offsets, x, x)
+    found = zip(np.array(offsets).ravel() // (heads * WIDTH), np.array(lengths).ravel(), strict=False)
+    expected = [(8 * row + sum(sizes[:at]), size) for row, sizes in enumerate(rows) for at, size in enumerate(sizes)]
+    assert [(start, size) for start, size in found if size > 0] == expected
+    assert np.array(offsets).ravel()[len(expected)] == 8 * len(rows) * heads * WIDTH  # where all end
 
 
 def test_cudnn_is_called_for_packed_rows_forward_and_backward(monkeypatch):

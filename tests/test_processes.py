@@ -1,6 +1,7 @@
 """Real processes that train together: the batches and losses of one process, and one end for all."""
 
 import contextlib
+import dataclasses
 import json
 import os
 import pathlib
@@ -338,7 +339,42 @@ def test_what_one_process_does_is_refused_to_several(monkeypatch, environment):
 def test_processes_that_share_rows_read_the_same_block(mesh, process_of_device, expected):
     shape = [mesh.get(axis, 1) for axis in sharding.AXES]
     processes_of = np.array(process_of_device).reshape(shape)
-    assert [tuple(sharding._block_of(processes_of, process)) for process in range(len(expected))] == expected
+    blocks = [sharding._block_of(processes_of, process) for process in range(len(expected))]
+    assert [(block.index, block.count) for block in blocks] == expected
+
+
+@pytest.mark.parametrize("processes", [[0, 0, 1, 1], [0, 1, 1, 0], [1, 0, 0, 1], [0, 1, 0, 1]])
+def test_what_is_known_of_rows_finds_its_row_where_a_processs_rows_lie_apart(processes):
+    """As `jax.make_array_from_process_local_data` places them: a process's rows, in order, on its own parts."""
+    mesh = sharding.make_mesh(sharding.MeshSettings(), jax.devices()[:4])
+    rows = np.arange(8)
+    found = []
+    for process in range(2):
+        own = [part for part, of in enumerate(processes) if of == process]
+        local = np.concatenate([rows[2 * part : 2 * part + 2] for part in own]).tolist()
+        block = sharding._block_of(np.array(processes).reshape(mesh.devices.shape), process)
+        found.append([list(block.parts), local])
+    assert sharding.in_order(found) == rows.tolist()
+
+
+@dataclasses.dataclass(frozen=True)
+class OfANode:
+    """A GPU as JAX describes it."""
+
+    id: int
+    platform: str = "gpu"
+
+    @property
+    def slice_index(self):
+        return self.id // 4
+
+
+def test_nodes_of_gpus_need_no_slices():
+    """JAX calls each of them one."""
+    devices = [OfANode(place) for place in (*range(4, 8), *range(4))]
+    for settings in ({}, {"slice": 2}, {"data": 1, "fsdp": 0}):
+        mesh = sharding.make_mesh(sharding.MeshSettings(**settings), devices)
+        assert [device.id for device in mesh.devices.flat] == [*range(8)]
 
 
 def test_rows_that_overlap_without_being_the_same_are_refused():
@@ -351,4 +387,4 @@ def test_one_process_is_the_first_and_gathers_itself():
     assert processes.first()
     assert processes.gather({"a": 1}) == [{"a": 1}]
     assert processes.on_first(lambda: 3) == 3
-    assert sharding.row_block(sharding.make_mesh(sharding.MeshSettings(), jax.devices())) == (0, 1)
+    assert sharding.row_block(sharding.make_mesh(sharding.MeshSettings(), jax.devices())) == (0, 1, tuple(range(8)))

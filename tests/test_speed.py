@@ -48,11 +48,11 @@ def test_a_trace_holds_the_steps_asked_for(monkeypatch, tmp_path):
     monkeypatch.setattr("jax.profiler.stop_trace", lambda: calls.append("stop"))
     trace = Trace("3:4", tmp_path)
     for step in range(1, 8):
-        trace.before(step)
+        trace.before(step, ())
         calls.append(step)
     trace.close()
     assert calls == [1, 2, "start", 3, 4, "stop", 5, 6, 7]
     ended = Trace("3:10", tmp_path)
-    ended.before(3)
+    ended.before(3, ())
     ended.close()
     assert calls[-2:] == ["start", "stop"]

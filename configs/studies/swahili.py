@@ -34,6 +34,7 @@ _LARGER = (
     "--config.model.hidden=2048",
     "--config.model.dtype=bfloat16",
     "--config.optimizer.learning_rate=6e-4",
+    "--config.most_segments=64",
     "--config.eval_every=150",
     "--config.workers=4",
 )

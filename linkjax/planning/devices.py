@@ -83,6 +83,11 @@ class Machine:
         """Processes that are to prepare batches."""
         return 1 if self.cpu else 4
 
+    @property
+    def fused(self) -> bool:
+        """Whether there is an attention that never holds the scores of all pairs of tokens."""
+        return not self.cpu and self.name != "a100"
+
     def tokens_per_second(self, model: ModelSettings, vocabulary: int, length: int) -> float:
         """Of training, all devices together."""
         flops = training_flops(model, vocabulary, length).total
@@ -116,21 +121,23 @@ def utilisation(model: ModelSettings) -> float:
     return _UTILISATION * min(model.width / _FULL_WIDTH, 1.0)
 
 
-def memory(model: ModelSettings, vocabulary: int, length: int, rows: int, parts: int) -> float:
+def memory(model: ModelSettings, vocabulary: int, length: int, rows: int, parts: int, fused: bool = True) -> float:
     """GiB that a step takes of a device, with `rows` at once, and weights split over `parts` devices.
 
     Weights, optimizer state and gradients lie over all of them. What the forward pass keeps: with `remat` the input
-    of each block, or else what is inside.
+    of each block, or else what is inside. Without fused attention, as in float32 and on GPUs before Hopper, the scores
+    of a block, their gradient and what both are made of are there at once, with `remat` too.
     """
     weights = parameters(model, vocabulary)
     tokens, width = rows * length, model.width
     number = 2 if model.dtype == "bfloat16" else 4
     if model.remat == "none":
-        scores = 2 * 4 * model.heads * length if number == 4 else 0  # float32: the reference attention
+        scores = 0 if fused and number == 2 else 2 * 4 * model.heads * length
         block = number * (10 * width + 4 * model.hidden) + scores
         activations = tokens * model.layers * block + min(_LOGITS_BYTES, tokens * 3 * 4 * vocabulary)
     else:
-        activations = tokens * width * (number * model.layers + _BLOCK_BYTES)
+        scores = 0 if fused and number == 2 else 4 * 4 * model.heads * length
+        activations = tokens * (width * (number * model.layers + _BLOCK_BYTES) + scores)
     gathered = 8 * weights.embeddings  # the embeddings and their gradient are whole on each device
     return (math.ceil((_STATE_BYTES + _STEP_BYTES) * weights.total / parts) + activations + gathered) / GIB
 

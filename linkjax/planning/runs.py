@@ -259,7 +259,8 @@ def _batch(size: Size, model: ModelSettings, machine: Machine, tokens: int) -> t
     for microbatches in range(1, batch // machine.parts + 1):
         if batch % (microbatches * machine.parts) == 0:
             rows = batch // microbatches // machine.parts
-            needed = memory(model, size.vocabulary, size.length, rows, weight_parts(size, machine.parts))
+            parts = weight_parts(size, machine.parts)
+            needed = memory(model, size.vocabulary, size.length, rows, parts, machine.fused)
             if needed <= machine.memory:
                 break
     return batch, microbatches, needed

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -56,13 +57,18 @@ def make_mesh(settings: MeshSettings, devices: Any = None) -> Mesh:
             f"mesh {dict(zip(AXES, sizes, strict=True))} takes {math.prod(sizes)} devices, there are {len(devices)}."
         )
     kinds = (AxisType.Auto,) * len(AXES)
-    slices = len({getattr(device, "slice_index", 0) for device in devices}) if devices[0].platform == "tpu" else 1
+    if devices[0].platform != "tpu":  # JAX calls each node of GPUs a slice; what is joined faster is next to each other
+        in_order = sorted(devices, key=lambda device: device.id)
+        return Mesh(np.asarray(in_order).reshape(sizes), AXES, axis_types=kinds)
+    slices = len({getattr(device, "slice_index", 0) for device in devices})
     if slices == 1:
-        return jax.make_mesh(tuple(sizes), AXES, axis_types=kinds, devices=devices)
+        laid_out = mesh_utils.create_device_mesh(sizes, devices, allow_split_physical_axes=True)
+        return Mesh(laid_out, AXES, axis_types=kinds)
     if sizes[0] != slices:
         raise UserError(f"the TPUs are in {slices} slices, and mesh.slice is {sizes[0]}: set it to {slices}.")
     within, between = (1, *sizes[1:]), (slices, *(1 for _ in sizes[1:]))
-    return Mesh(mesh_utils.create_hybrid_device_mesh(within, between, devices), AXES, axis_types=kinds)
+    laid_out = mesh_utils.create_hybrid_device_mesh(within, between, devices, allow_split_physical_axes=True)
+    return Mesh(laid_out, AXES, axis_types=kinds)
 
 
 def row_parts(mesh: Mesh) -> int:
@@ -76,10 +82,14 @@ def rows_divide(mesh: Mesh, batch_size: int, sequence_length: int) -> None:
 
 
 class RowBlock(NamedTuple):
-    """The part of every batch's rows that a process reads: block `index` of `count` equal ones."""
+    """The part of every batch's rows that a process reads: block `index` of `count` equal ones.
+
+    Its rows go, in order, to `parts`, of `row_parts` equal ones: these may lie apart, as the mesh orders the devices.
+    """
 
     index: int
     count: int
+    parts: tuple[int, ...]
 
 
 def row_block(mesh: Mesh) -> RowBlock:
@@ -98,14 +108,23 @@ def _block_of(processes: np.ndarray, process: int) -> RowBlock:
     """Args: `processes`, of the mesh's shape, has the process of each device."""
     by_rows = processes.reshape(math.prod(processes.shape[: len(TABLE["batch"])]), -1)
     rows_of = {one: frozenset(np.flatnonzero((by_rows == one).any(1)).tolist()) for one in np.unique(by_rows).tolist()}
-    blocks = sorted(set(rows_of.values()), key=min)  # a block's rows may lie apart: devices' order is the mesh's
+    blocks = sorted(set(rows_of.values()), key=min)
     if sum(map(len, blocks)) != len(by_rows) or len({len(block) for block in blocks}) > 1:
         raise UserError(
             f"mesh {dict(zip(AXES, processes.shape, strict=True))} cuts the rows in {len(by_rows)} parts across the"
             f" borders of the {len(rows_of)} processes, so that some share a part of their rows: choose tensor *"
             " sequence so that it divides the devices of a process, or is a multiple of them."
         )
-    return RowBlock(blocks.index(rows_of[process]), len(blocks))
+    return RowBlock(blocks.index(rows_of[process]), len(blocks), tuple(sorted(rows_of[process])))
+
+
+def in_order(blocks: Sequence[tuple[Sequence[int], Sequence[Any]]]) -> list[Any]:
+    """Something for each row of the global batch, from processes' `RowBlock.parts` and rows; some share theirs."""
+    of_part = {}
+    for parts, rows in blocks:
+        size = len(rows) // len(parts)
+        of_part |= {part: rows[place * size : (place + 1) * size] for place, part in enumerate(parts)}
+    return [row for part in sorted(of_part) for row in of_part[part]]
 
 
 def spec(axes: tuple[str | None, ...]) -> P:

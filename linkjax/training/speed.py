@@ -8,6 +8,7 @@ devices' peak in dense bfloat16 (Chowdhery et al. 2022, appendix B).
 import os
 import pathlib
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 
@@ -99,11 +100,13 @@ class Trace:
         self._folder, self._running = folder, False
         self._first, self._last = parse_steps(steps)
 
-    def before(self, step: int) -> None:
-        """Called before every step."""
+    def before(self, step: int, state: Any) -> None:
+        """Called before every step; `state` is what the one before returned, and it may still be under way."""
         if self._running and step > self._last:
+            jax.block_until_ready(state)
             self.close()
         elif step == self._first:
+            jax.block_until_ready(state)
             jax.profiler.start_trace(str(self._folder))
             self._running = True
 

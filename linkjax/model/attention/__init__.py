@@ -48,7 +48,7 @@ def make_attend(
         _, length, heads, head_width = q_BxLxHxK.shape
         faults = {
             "splash": splash.fault(device, length, length_devices, head_width),
-            "cudnn": cudnn.fault(device, str(q_BxLxHxK.dtype), length_devices, head_width),
+            "cudnn": cudnn.fault(device, str(q_BxLxHxK.dtype), length_devices, head_width, most_segments),
             "reference": None,
         }
         chosen = backend
@@ -60,7 +60,7 @@ def make_attend(
         if chosen == "splash":
             return splash.make(mesh, spec, length, heads)(q_BxLxHxK, k_BxLxGxK, v_BxLxGxK, segments_BxL)
         if chosen == "cudnn":
-            return cudnn.attend(q_BxLxHxK, k_BxLxGxK, v_BxLxGxK, segments_BxL, most_segments or length)
+            return cudnn.attend(q_BxLxHxK, k_BxLxGxK, v_BxLxGxK, segments_BxL, most_segments)
         return reference.attend(q_BxLxHxK, k_BxLxGxK, v_BxLxGxK, segments_BxL)
 
     return attend
