@@ -128,6 +128,16 @@ def test_random_targets_are_drawn_by_their_frequency_whatever_they_mean():
     assert len({target for targets in unseen.entries.values() for target in targets}) > 300
 
 
+def test_random_targets_are_as_frequent_as_in_the_target_text():
+    counts = {f"word{i}": 4000 // (i + 1) for i in range(1000)}
+    lexicon = Lexicon({source: (source.replace("word", "neno"),) for source in counts})
+    drawn = random_targets(lexicon, {source: WordStatistics(1, count, 1) for source, count in counts.items()}, seed=0)
+    shares = inserted_shares(drawn, {source: WordStatistics(1, 0, 1) for source in counts})
+    total = sum(counts.values())
+    assert sum(abs(shares.get(f"neno{i}", 0) - counts[f"word{i}"] / total) for i in range(1000)) / 2 < 0.06
+    assert shares["neno0"] == pytest.approx(counts["word0"] / total, rel=0.1)
+
+
 def test_shares_of_inserted_words_follow_the_english_counts():
     lexicon = Lexicon({"a": ("x", "y"), "b": ("x",), "never": ("z",)})
     statistics = {"a": WordStatistics(6, 0, 1), "b": WordStatistics(2, 0, 1), "never": WordStatistics(0, 0, 1)}

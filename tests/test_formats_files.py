@@ -127,6 +127,9 @@ def test_malformed_lines_are_named_or_left_out(tmp_path, content, says):
 
 
 def test_comments_are_no_malformed_lines(tmp_path):
+    quoted = '"dog"\t"mbwa"\n"the ""cat"""\t"paka"\n"mother’s day"\t"siku ya mama"\n'
+    lexicon = read_lexicon(write(tmp_path / "quoted.tsv", quoted))
+    assert lexicon.entries["dog"] == ("mbwa",) and lexicon.entries["mother's day"] == ("siku ya mama",)
     lexicon = read_lexicon(write(tmp_path / "x.tsv", "# Words\n#\tneno\ndog\tmbwa\ncat\tpaka\n"))
     assert lexicon.cleaning["dropped: comment line"] == 1
 

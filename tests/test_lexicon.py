@@ -86,8 +86,11 @@ def test_a_written_lexicon_reads_back_equal_whatever_the_options(tmp_path):
         "dog\tjibwa\t0.30000000000000004\ta+b",
     ]
     assert "Monday\tJumatatu\t\t" in path.read_text().splitlines()
-    for options in (ReadOptions(), ReadOptions(target_first=True, minimum_weight=9.0, language="ru", format="csv")):
+    for options in (ReadOptions(), ReadOptions(target_first=True, language="ru", format="csv")):
         assert_same(read_lexicon(path, options), lexicon)
+    heavy = read_lexicon(path, ReadOptions(minimum_weight=0.3))
+    assert heavy.entries["dog"] == ("jibwa",) and heavy.entries["ice cream"] == ("aiskrimu",)
+    assert heavy.cleaning["dropped: weight below the minimum"] == 1
     (tmp_path / "out.tsv.gz").write_bytes(gzip.compress(path.read_bytes()))
     assert_same(read_lexicon(tmp_path / "out.tsv.gz"), lexicon)
 

@@ -11,7 +11,9 @@ from linkjax.config import check_prepared_so, load_config, run_settings
 from linkjax.data.pipeline import make_substitution
 from linkjax.data.prepared import Prepared, read_statistics, write_statistics
 from linkjax.errors import UserError
-from linkjax.lexicon import WordStatistics
+from linkjax.lexicon import Lexicon, WordStatistics
+from linkjax.lexicon.coverage import count_parts, parts_of
+from linkjax.preparation.statistics import word_statistics
 from linkjax.prepare import prepare
 from linkjax.substitution import LinkSettings
 from tasks.text_files import LocalText, LocalTextSettings, find_files
@@ -114,6 +116,22 @@ def test_word_statistics_count_both_texts(toy):
         assert toy.statistics["qaa"][word] == WordStatistics(
             english.count(word), target.count(translation), len(toy.tokenizer.encode(translation))
         )
+
+
+@pytest.mark.parametrize(
+    ("text", "counts"),
+    [
+        (["我喜欢狗。狗在喝水。", "水很冷。好。"], {"狗": 2, "水": 2, "好": 1, "猫": 0}),
+        (["कुत्ता किताब कि", "किताब"], {"कुत्ता": 1, "किताब": 2, "कि": 1, "त": 0}),
+        (["Mbwa mkubwa sana. mbwa"], {"mbwa": 2, "mbwa mkubwa": 1, "paka": 0}),
+    ],
+)
+def test_words_of_any_script_are_counted(toy, text, counts):
+    """Scripts without spaces, and vowel signs that are no letters."""
+    lexicon = Lexicon({f"english{place}": (word,) for place, word in enumerate(counts)})
+    found = count_parts(text, [part for word in counts for part in parts_of(word)])
+    statistics = word_statistics(lexicon, toy.tokenizer, {}, found)
+    assert [statistics[source].target_count for source in lexicon.entries] == list(counts.values())
 
 
 def test_statistics_read_back(tmp_path):

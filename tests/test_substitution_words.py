@@ -17,7 +17,7 @@ PAIRS = [
     ("dog", "mbwa"), ("cat", "paka"), ("house", "nyumba"), ("go", "enda"), ("be", "kuwa"), ("ice", "barafu"),
     ("cream", "krimu"), ("ice cream", "aiskrimu"), ("ice cream parlour", "duka la aiskrimu"), ("known", "julikana"),
     ("well-known", "mashuhuri"), ("Monday", "jumatatu"), ("America", "Marekani"), ("it", "hiyo"), ("us", "sisi"),
-    ("we", "sisi wenyewe"),
+    ("we", "sisi wenyewe"), ("May", "Mei"),
 ]  # fmt: skip
 LEXICON = clean_pairs(PAIRS)
 
@@ -44,6 +44,9 @@ def swapped(text, lexicon=LEXICON, **settings):
         ("on Monday in America", "on jumatatu in Marekani"),  # a capital that is no sentence's
         ("HE SAW A DOG AND CAT", "HE SAW A MBWA AND PAKA"),
         ("the US and IT of NASA", "the US and IT of NASA"),
+        ("the US IT and the IT US of it", "the US IT and the IT US of hiyo"),  # two of them are no shouting
+        ("the dog. I SAW A CAT! the dog", "the mbwa. I SAW A PAKA! the mbwa"),
+        ("he may see May, on Monday, not monday", "he may see Mei, on jumatatu, not monday"),  # it has the month
         ("3rd dog2 cat_dog MP3 dog", "3rd dog2 cat_dog MP3 mbwa"),
         (
             "www.dog.com http://cat.org/dog dog@cat.com #dog @cat",
@@ -53,6 +56,7 @@ def swapped(text, lexicon=LEXICON, **settings):
         ("dogHouse DogHouse cat.dog $cat \\dog /usr/dog", "dogHouse DogHouse cat.dog $cat \\dog /usr/dog"),
         ("```\ndog\ncat\n``` dog", "```\ndog\ncat\n``` mbwa"),
         ("do\u0301g cat\u0301 dog", "do\u0301g cat\u0301 mbwa"),  # decomposed letters are not cut apart
+        ("sen\u0303it us\u00addog dog", "sen\u0303it us\u00addog mbwa"),  # nor after the mark; a soft hyphen
         ("dog\r\ncat\tdog\n\n dog", "mbwa\r\npaka\tmbwa\n\n mbwa"),
         ("", ""),
         ("  ", "  "),

@@ -25,6 +25,7 @@ _PREFIXES = ("to ", "a ", "an ", "the ")
 _PREFIX_SHARE = 0.01
 _SHOUTED_SHARE = 0.9
 _SHOUTED_LEAST = 10
+LIGHT = "weight below the minimum"
 _DOTTED_I = {"az", "crh", "tr"}
 
 
@@ -69,6 +70,9 @@ def _clean(pair: Pair, counts: collections.Counter[str]) -> Pair:
         counts[name] += changed != sides
         sides = changed
     source, target = sides
+    plain = source.replace("’", "'")
+    counts["typographic apostrophe of a source made ' "] += plain != source
+    source = plain
     whole = target.strip("- ") or target  # stems are listed with one: Swahili -kubwa, German ab-
     counts["hyphen at a translation's end removed"] += whole != target
     return pair._replace(source=source, target=whole)
@@ -168,7 +172,7 @@ def _faults(pair: Pair, options: ReadOptions) -> Iterator[str]:
     if not options.keep_identical and pair.source == _lower(pair.target):
         yield "identical sides"
     if pair.weight is not None and pair.weight < options.minimum_weight:
-        yield "weight below the minimum"
+        yield LIGHT
 
 
 def _has_letter(text: str) -> bool:

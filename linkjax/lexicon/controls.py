@@ -82,7 +82,7 @@ def random_targets(lexicon: Lexicon, statistics: Mapping[str, WordStatistics], s
     """Gives every source word translations of others, each drawn as often as it is in the target training text.
 
     So swaps put in words of the target language and say nothing: exposure to its words alone. Without any such
-    counts all translations are drawn alike.
+    counts all translations are drawn alike. A translation may be there several times, and is drawn as often.
     """
     sources = sorted(lexicon.entries)
     counts = np.array([statistics[source].target_count for source in sources], float)
@@ -92,7 +92,7 @@ def random_targets(lexicon: Lexicon, statistics: Mapping[str, WordStatistics], s
     for source in sources:
         donors = random.choice(len(sources), _RANDOM_TARGETS, p=shares)
         drawn = (lexicon.entries[sources[donor]] for donor in donors)
-        entries[source] = tuple(dict.fromkeys(targets[random.integers(len(targets))] for targets in drawn))
+        entries[source] = tuple(targets[random.integers(len(targets))] for targets in drawn)
     return dataclasses.replace(lexicon, entries=entries, weights={}, origins={})
 
 

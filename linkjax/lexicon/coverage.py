@@ -4,6 +4,7 @@ import collections
 import dataclasses
 import functools
 import glob
+import itertools
 import pathlib
 import re
 import sys
@@ -124,27 +125,37 @@ def count_targets(blocks: Iterable[str], targets: Iterable[str]) -> collections.
 
     In scripts without spaces between words every place where the translation stands counts.
     """
-    unspaced: dict[str, list[str]] = {}
-    spaced: dict[str, list[str]] = {}
-    for target in set(targets):
-        plain = unicodedata.normalize("NFC", target).lower()
-        if any(map(starts_unsegmented, plain)):
-            unspaced.setdefault(plain, []).append(target)
-        else:
-            spaced[target] = word_pattern().findall(plain)
+    parts = {target: parts_of(target) for target in targets}
+    found = count_parts(blocks, itertools.chain(*parts.values()))
+    return collections.Counter({target: count for target, of in parts.items() if (count := rarest(of, found))})
+
+
+def parts_of(target: str) -> list[str]:
+    """What of a translation is counted in text: its words, or all of it in scripts without spaces."""
+    plain = unicodedata.normalize("NFC", target).lower()
+    return [plain] if any(map(starts_unsegmented, plain)) else word_pattern().findall(plain)
+
+
+def rarest(parts: Iterable[str], counts: Mapping[str, int]) -> int:
+    return min((counts.get(part, 0) for part in parts), default=0)
+
+
+def count_parts(blocks: Iterable[str], parts: Iterable[str]) -> collections.Counter[str]:
+    """How often each of the parts of translations stands in text of the target language."""
+    parts = frozenset(parts)
+    by_start: dict[str, list[str]] = {}
+    for part in parts:
+        if any(map(starts_unsegmented, part)):
+            by_start.setdefault(part[:2], []).append(part)
+    unspaced = frozenset(itertools.chain(*by_start.values()))
     words: collections.Counter[str] = collections.Counter()
     found: collections.Counter[str] = collections.Counter()
-    by_start: dict[str, list[str]] = {}
-    for plain in unspaced:
-        by_start.setdefault(plain[:2], []).append(plain)
     for block in blocks:
-        text = block.lower()
+        text = unicodedata.normalize("NFC", block).lower()
         words.update(word_pattern().findall(text))
-        if unspaced:
+        if by_start:
             found.update(_standing_in(text, by_start))
-    counts = {target: min((words[word] for word in parts), default=0) for target, parts in spaced.items()}
-    counts.update({target: found[plain] for plain, written in unspaced.items() for target in written})
-    return collections.Counter({target: count for target, count in counts.items() if count})
+    return found + collections.Counter({word: words[word] for word in words.keys() & parts - unspaced})
 
 
 def _standing_in(text: str, by_start: Mapping[str, list[str]]) -> Iterator[str]:

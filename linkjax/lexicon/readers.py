@@ -5,7 +5,7 @@ import pathlib
 from collections.abc import Iterator
 
 from linkjax.errors import UserError
-from linkjax.lexicon.cleaning import clean_pairs
+from linkjax.lexicon.cleaning import LIGHT, clean_pairs
 from linkjax.lexicon.formats import Reading, ReadOptions, find_format
 from linkjax.lexicon.lexicon import Lexicon, Pair
 
@@ -16,6 +16,8 @@ _MOST_PAIRS = 20_000_000  # PanLex has less for any two languages
 
 def read_lexicon(path: str | pathlib.Path, options: ReadOptions = ReadOptions()) -> Lexicon:
     """Reads and cleans a bilingual word list; what `write_lexicon` wrote is read back as it was.
+
+    Of that, pairs below `minimum_weight` are left out; other options say how a list is written, which is known then.
 
     Each cleaning step is counted in `Lexicon.cleaning`.
 
@@ -63,6 +65,7 @@ def _is_written(head: bytes) -> bool:
 def _read_written(reading: Reading) -> Lexicon:
     entries: dict[str, dict[str, None]] = {}
     weights, origins, capitalised = {}, {}, set()
+    least, light = reading.options.minimum_weight, 0
     lines = reading.lines()
     next(lines)
     for number, line in lines:
@@ -83,6 +86,9 @@ def _read_written(reading: Reading) -> Lexicon:
         except ValueError:
             reading.malformed(number, f"the weight '{weight}' is not a number")
             continue
+        if least and value is not None and value < least:
+            light += 1
+            continue
         entries.setdefault(source, {})[target] = None
         if value is not None:
             weights[source, target] = value
@@ -91,6 +97,8 @@ def _read_written(reading: Reading) -> Lexicon:
         if written != source:
             capitalised.add(source)
     pairs = sum(map(len, entries.values()))
-    counts = {**reading.counts, "pairs read": pairs, "pairs kept": pairs}
+    counts = {**reading.counts, "pairs read": pairs + light, "pairs kept": pairs}
+    if light:
+        counts[f"dropped: {LIGHT}"] = light
     targets = {source: tuple(senses) for source, senses in entries.items()}
     return Lexicon(targets, counts, weights, origins, frozenset(capitalised))

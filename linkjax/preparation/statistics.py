@@ -7,7 +7,7 @@ from linkjax.data.documents import Document, Documents
 from linkjax.data.tokenizer import AnyTokenizer
 from linkjax.evaluation.byte_ngram import trigram_bits_per_byte
 from linkjax.lexicon import Lexicon, WordStatistics
-from linkjax.substitution import WORD
+from linkjax.lexicon.coverage import parts_of, rarest
 
 _YARDSTICK_BYTES = 20_000_000
 
@@ -26,20 +26,17 @@ def word_statistics(
     english_counts: Mapping[str, int],
     target_counts: Mapping[str, int],
 ) -> dict[str, WordStatistics]:
-    """Frequency and length of each lexicon entry; a translation of several words counts as its rarest word.
+    """Frequency and length of each lexicon entry; a translation of several parts counts as its rarest.
 
     Args:
       english_counts: how often each entry is in the English text.
-      target_counts: how often each word of the translations, in small letters, is in the target text.
+      target_counts: how often each part of the translations (`lexicon.coverage.parts_of`) is in the target text.
     """
-
-    def target_count(translation: str) -> int:
-        return min((target_counts.get(word.lower(), 0) for word in WORD.findall(translation)), default=0)
 
     return {
         source: WordStatistics(
             english_counts.get(source, 0),
-            sum(map(target_count, translations)),
+            sum(rarest(parts_of(text), target_counts) for text in translations),
             sum(len(tokenizer.encode(text)) for text in translations) / len(translations),
         )
         for source, translations in lexicon.entries.items()

@@ -17,10 +17,11 @@ from linkjax.data.jsonl import write_jsonl
 from linkjax.data.tokenizer import load_tokenizer
 from linkjax.errors import UserError
 from linkjax.lexicon import read_lexicon
+from linkjax.lexicon.coverage import count_parts, parts_of
 from linkjax.preparation.partial import FOLDER, WORK
 from linkjax.preparation.registered import Registered, register
 from linkjax.preparation.work import Work
-from linkjax.substitution import WORD, Substitution
+from linkjax.substitution import Substitution
 
 HELDOUT_BYTES = 1_000_000  # of a component, so that evaluating as it goes stays cheap
 IDS, HELDOUT = "ids.npy", "heldout.jsonl"
@@ -144,10 +145,8 @@ class Counting:
             tokens += tools.tokens(texts)
             for language, counts in entries.items():
                 counts.update(tools.substitution(language).entry_counts(texts))
-            if words:
-                met = collections.Counter(word.lower() for text in texts for word in WORD.findall(text))
-                for language, counts in words.items():
-                    counts.update({word: met[word] for word in met.keys() & tools.target_words(language)})
+            for language, counts in words.items():
+                counts.update(count_parts(texts, tools.target_parts(language)))
         return {"tokens": tokens, "entries": entries, "words": words}
 
 
@@ -159,15 +158,15 @@ class _Tools:
         self._tokenizer = load_tokenizer(folder)
         self._lexicon = functools.cache(lambda language: read_lexicon(folder / f"lexicons/{language}.tsv"))
         self.substitution = functools.cache(lambda language: Substitution(self._lexicon(language)))
-        self.target_words = functools.cache(self._target_words)
+        self.target_parts = functools.cache(self._target_parts)
 
     def tokens(self, texts: list[str]) -> int:
         """Tokens of some texts, with an EOS each."""
         return len(texts) + self._tokenizer.count(texts)
 
-    def _target_words(self, language: str) -> frozenset[str]:
+    def _target_parts(self, language: str) -> frozenset[str]:
         entries = self._lexicon(language).entries.values()
-        return frozenset(word.lower() for texts in entries for text in texts for word in WORD.findall(text))
+        return frozenset(part for texts in entries for text in texts for part in parts_of(text))
 
 
 @functools.lru_cache(maxsize=1)

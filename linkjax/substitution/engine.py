@@ -93,14 +93,15 @@ class _Swapper:
         return self.swap(texts, np.zeros(len(texts), np.uint64), np.zeros(len(texts)))
 
     def _acronyms(self, rows_C: np.ndarray) -> np.ndarray:
-        """Words in capitals between others that are not: NASA, but not the words of A WHOLE SENTENCE."""
-        capitals = self._chunks.rows.capitals[rows_C]
-        if not capitals.any():
-            return capitals
-        around = np.zeros_like(capitals)
-        around[1:] = capitals[:-1]
-        around[:-1] |= capitals[1:]
-        return self._chunks.rows.acronym[rows_C] & ~around
+        """Words in capitals, as NASA or the US EPA, but not where most of a sentence is: A WHOLE SENTENCE."""
+        rows = self._chunks.rows
+        capitals_C = rows.capitals[rows_C]
+        if not capitals_C.any():
+            return capitals_C
+        sentence_C = self._sentences(rows_C)
+        longer_C = (rows.words[rows_C] > 0) & (rows.length[rows_C] > 1)  # of I and A capitals say nothing
+        shouted, words = (np.bincount(sentence_C, of) for of in (capitals_C, longer_C))
+        return rows.acronym[rows_C] & ~((shouted > 1) & (2 * shouted > words))[sentence_C]
 
     def _regions(self, rows_C: np.ndarray, starts_D: np.ndarray, texts: Sequence[str]) -> np.ndarray:
         """Chunks within mark-up or code that has spaces in it."""

@@ -19,6 +19,7 @@ _POSSESSIVE = re.compile(r"(.+)'s", re.DOTALL)
 _PROTECTED = re.compile(
     r"://|^\s?www\.|\w@\w|^\s?[@#/]\w|/.*/|[\\{}<>=|^`]|\w_\w|\w\(\)|[a-z][A-Z]|[^\W\d_]\.[^\W\d_]|&\w+;|\$[^\W\d]"
 )
+_JOINED = ("Mn", "Mc", "Me", "Cf")
 _TURKIC = str.maketrans({"i": "İ", "ı": "I"})
 
 
@@ -80,8 +81,8 @@ class WordFinder:
     ):
         """Args:
         known: sources of the list before controls thinned it: their other forms are not swapped either.
-        excluded: words never swapped.
-        domain: the words that `settings.select` speaks of.
+        excluded: words never swapped, alone or in a phrase.
+        domain: the words that `settings.select` speaks of; a phrase with one of them is one.
         language: of the translations; Turkish and Azerbaijani have capitals of their own.
         """
         self._settings = settings
@@ -93,7 +94,8 @@ class WordFinder:
         for source, targets in lexicon.entries.items():
             if not settings.multiword_targets:
                 targets = tuple(target for target in targets if " " not in target)
-            if targets and source not in excluded and self._selected(source, domain):
+            words = {source, *source.split(" ")}
+            if targets and excluded.isdisjoint(words) and self._selected(words, domain):
                 self.options[source] = targets
         self.weight_ends = self._weight_ends(lexicon) if settings.sense == "weighted" else {}
         self.phrases = _phrases(self.options) if settings.multiword_sources else []
@@ -111,8 +113,8 @@ class WordFinder:
             return 0
         return int.from_bytes(hashlib.blake2b(source.encode(), digest_size=8).digest(), "little")
 
-    def _selected(self, source: str, domain: frozenset[str]) -> bool:
-        return self._settings.select == "uniform" or (source in domain) == (self._settings.select == "domain")
+    def _selected(self, words: set[str], domain: frozenset[str]) -> bool:
+        return self._settings.select == "uniform" or domain.isdisjoint(words) != (self._settings.select == "domain")
 
     def _weight_ends(self, lexicon: Lexicon) -> dict[str, list[float]]:
         ends = {}
@@ -210,13 +212,15 @@ class WordFinder:
         return None
 
     def _source(self, word: str) -> str | None:
-        """The entry that translates a word."""
-        key = _key(word)
-        if key in self.options:
+        """The entry that translates a word. One that the list has with a capital only, May, is not that of may."""
+        key, small = _key(word), word[0].islower()
+        another = small and key in self._capitalised
+        if key in self.options and not another:
             return key
-        if self._settings.lemmas and key not in self._known and key not in self._excluded and "'" not in key:
+        is_known = key in self._known and not another
+        if self._settings.lemmas and not is_known and key not in self._excluded and "'" not in key:
             lemma = english_lemma(key)
-            if lemma in self.options:
+            if lemma in self.options and not (small and lemma in self._capitalised):
                 return lemma
         return None
 
@@ -239,13 +243,14 @@ def _hyphenated(chunk: str, matches: list[re.Match], index: int) -> bool:
 
 
 def _stands_alone(chunk: str, start: int, end: int) -> bool:
-    """Whether no digit, underscore or combining mark touches a word: 3rd, snake_case, decomposed letters."""
-    before, after = chunk[start - 1 : start], chunk[end : end + 1]
-    return not (before == "_" or after == "_" or before.isdigit() or after.isdigit() or _is_mark(after))
+    """Whether no digit, underscore, combining mark or sign without width touches a word: 3rd, snake_case, décor."""
+    around = chunk[max(start - 1, 0) : start], chunk[end : end + 1]
+    return not any(one == "_" or one.isdigit() or _is_joined(one) for one in around)
 
 
-def _is_mark(character: str) -> bool:
-    return bool(character) and not character.isascii() and unicodedata.category(character)[0] == "M"
+def _is_joined(character: str) -> bool:
+    """Decomposed letters, soft hyphens."""
+    return bool(character) and not character.isascii() and unicodedata.category(character) in _JOINED
 
 
 def _all_capitals(words) -> bool:

@@ -47,7 +47,15 @@ def _is_tsv(path: pathlib.Path, head: bytes) -> bool:
 
 
 def _read_tsv(reading: Reading) -> Iterator[Pair]:
-    return _read(reading, lambda line: line.split("\t"), "no tab in the line, so no second column")
+    return _read(
+        reading, lambda line: list(map(_unquoted, line.split("\t"))), "no tab in the line, so no second column"
+    )
+
+
+def _unquoted(cell: str) -> str:
+    """A cell as it is where a program has put all cells in quotation marks."""
+    quoted = len(cell) > 1 and cell[0] == cell[-1] == '"'
+    return cell[1:-1].replace('""', '"') if quoted else cell
 
 
 def _is_csv(path: pathlib.Path, head: bytes) -> bool:
