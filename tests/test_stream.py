@@ -93,6 +93,21 @@ def test_the_ratio_falls_over_the_documents_of_a_run(toy):
     assert shares == pytest.approx([*np.arange(0.95, 0, -0.1), 0], abs=0.07)
 
 
+@pytest.mark.parametrize(
+    ("most_segments", "rates"), [(0, ""), (1, ""), (0, "0.4:toy_world_target=0.6"), (1, "0.4:toy_world_target=0.6")]
+)
+def test_the_ratio_falls_with_the_rows_of_a_run(toy, stream_settings, most_segments, rates):
+    """Also where most of a row is padding, and English is read more slowly from a point on."""
+    link = LinkSettings(ratio=1.0, schedule="linear", ratio_end=0.0)
+    settings = dataclasses.replace(stream_settings, link=link, most_segments=most_segments, rates=rates, steps=80)
+    settings = dataclasses.replace(settings, virtual_shards=1)  # a shard reads 32 rows ahead
+    batches, _ = take(toy, settings, 80)
+    swapped = np.array([batch["swapped_BxL"][batch["component_B"] == 0].sum() for batch in batches], float)
+    tokens = np.array([(batch["segments_BxL"][batch["component_B"] == 0] > 0).sum() for batch in batches], float)
+    shares = swapped.reshape(8, 10).sum(1) / tokens.reshape(8, 10).sum(1)
+    assert shares / shares[0] * 15 / 16 == pytest.approx(np.arange(15, 0, -2) / 16, abs=0.08)
+
+
 def test_segments_are_documents(toy, stream_settings):
     """Each segment is one document after substitution: its text, its end, its flags, its start token."""
     settings = dataclasses.replace(stream_settings, link=LinkSettings(ratio=0.5))

@@ -39,7 +39,7 @@ class Sample:
     def __init__(self, prepared: Prepared, settings: StreamSettings, rows: int):
         """Args: `rows`, how many to keep; the components come in turns, so that a small one is seen too."""
         self._components, self._rates = prepared.components, run_rates(prepared, settings)
-        self._run_tokens = settings.shard_tokens * settings.virtual_shards
+        self._run_places = settings.shard_tokens * settings.virtual_shards
         self._wanted = rows
         self._rows: list[list[Row]] = [[] for _ in prepared.components]
         self._batches = self._places = self._tokens = self._swapped = self._weightless = 0
@@ -67,7 +67,8 @@ class Sample:
         Args: `states`, of the stream after these batches.
         """
         counts = counters(states, self._components)
-        due_C = self._rates.due(self._tokens, self._run_tokens)
+        begun_S = self._rates.starts_S * self._run_places * self._tokens / max(self._places, 1)
+        due_C = self._rates.due(self._tokens, begun_S.tolist())
         places: dict[str, list[int]] = {}
         for place, component in enumerate(self._components):
             places.setdefault(component["language"], []).append(place)

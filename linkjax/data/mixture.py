@@ -24,16 +24,24 @@ class Rates:
     starts_S: np.ndarray
     rates_SxC: np.ndarray
 
-    def due(self, tokens: float, total: float) -> np.ndarray:
-        """Tokens that each component should have given when `tokens` of the run's `total` are out."""
-        ends_S = np.append(self.starts_S[1:] * total, np.inf)
-        here_S = np.clip(tokens - self.starts_S * total, 0, ends_S - self.starts_S * total)
-        return here_S @ self.rates_SxC
+    def due(self, tokens: float, begun: Sequence[float]) -> np.ndarray:
+        """Tokens that each component should have given when `tokens` are out.
+
+        Args: `begun`, how many were out when each stage began, of those that have begun.
+        """
+        begun_S, ends_S = np.array(begun), np.append(begun[1:], np.inf)
+        return np.clip(tokens - begun_S, 0, ends_S - begun_S) @ self.rates_SxC[: len(begun)]
 
     @property
     def means(self) -> np.ndarray:
         """Shares over the whole run."""
-        return self.due(1.0, 1.0)
+        return np.diff(np.append(self.starts_S, 1.0)) @ self.rates_SxC
+
+    def progress(self, component: int) -> tuple[np.ndarray, np.ndarray]:
+        """What share of all that a component gives in the run is out at some points of it: shares, and the points."""
+        points = np.append(self.starts_S, 1.0)
+        shares = np.append(0.0, np.cumsum(np.diff(points) * self.rates_SxC[:, component]))
+        return shares / max(shares[-1], 1e-9), points
 
 
 def parse_rates(mixture: Mapping[str, float], text: str) -> Rates:
@@ -105,10 +113,10 @@ class TokenMixture(grain.IterDataset):
         """Args:
         phase: 0 to 1, of the interleaving: different for each virtual shard, so that the rows of a small
           component do not all come in one batch.
-        tokens: of the whole run, here.
+        tokens: of the whole run, here, padding among them.
         """
         super().__init__(list(components))
-        self._rates, self._length, self._phase, self._run_tokens = rates, length, phase, tokens
+        self._rates, self._length, self._phase, self._run_rows = rates, length, phase, tokens / length
 
     def __iter__(self) -> grain.DatasetIterator:
         # What the smaller components are owed before the start. Two components in turn each come when they
@@ -116,18 +124,22 @@ class TokenMixture(grain.IterDataset):
         first = self._rates.rates_SxC[0]
         owed = 2 * self._length * (self._phase + first - 1)
         owed[first.argmax()] = 0
-        return _TokenMixtureIterator([iter(parent) for parent in self.parents], self._rates, owed, self._run_tokens)
+        return _TokenMixtureIterator([iter(parent) for parent in self.parents], self._rates, owed, self._run_rows)
 
 
 class _TokenMixtureIterator(grain.DatasetIterator):
-    def __init__(self, components: Sequence[grain.DatasetIterator], rates: Rates, owed: np.ndarray, run_tokens: float):
+    def __init__(self, components: Sequence[grain.DatasetIterator], rates: Rates, owed: np.ndarray, run_rows: float):
         super().__init__(components)
-        self._rates, self._owed, self._run_tokens = rates, owed, run_tokens
+        self._rates, self._owed, self._run_rows = rates, owed, run_rows
+        self._rows, self._begun = 0, [0.0]  # given out; tokens given out when each stage began
         self._tokens = np.zeros(len(owed), np.int64)
         self._counts = np.zeros((len(owed), len(COUNTS)), np.int64)
         self._ended: dict[int, list[int]] = {}  # components that have no more: tokens of all, when that was
 
     def __next__(self) -> dict[str, Any]:
+        starts_S = self._rates.starts_S
+        while len(self._begun) < len(starts_S) and self._rows >= starts_S[len(self._begun)] * self._run_rows:
+            self._begun.append(float(self._tokens.sum()))
         while len(self._ended) < len(self._owed):
             component = int(self._behind().argmax())
             try:
@@ -137,6 +149,7 @@ class _TokenMixtureIterator(grain.DatasetIterator):
                 continue
             self._tokens[component] += np.count_nonzero(row["segments_BxL"])
             self._counts[component] += row.pop("counts")
+            self._rows += 1
             return row
         raise StopIteration
 
@@ -144,9 +157,9 @@ class _TokenMixtureIterator(grain.DatasetIterator):
         """Tokens that each component is behind its share; -inf where it has no more."""
         total = float(self._tokens.sum())
         if not self._ended:
-            return self._rates.due(total, self._run_tokens) - self._tokens + self._owed
+            return self._rates.due(total, self._begun) - self._tokens + self._owed
         before = np.array(list(self._ended.values())[-1])  # since the last one ended, shares are of the others
-        due = self._rates.due(total, self._run_tokens) - self._rates.due(float(before.sum()), self._run_tokens)
+        due = self._rates.due(total, self._begun) - self._rates.due(float(before.sum()), self._begun)
         due[list(self._ended)] = 0
         due *= (total - before.sum()) / due.sum() if due.sum() else 0.0
         behind = due - (self._tokens - before)
@@ -158,6 +171,8 @@ class _TokenMixtureIterator(grain.DatasetIterator):
             "tokens": self._tokens.tolist(),
             "counts": self._counts.tolist(),
             "ended": list(self._ended.items()),
+            "rows": self._rows,
+            "begun": list(self._begun),
             "components": [parent.get_state() for parent in self._parents],
         }
 
@@ -165,5 +180,6 @@ class _TokenMixtureIterator(grain.DatasetIterator):
         self._tokens = np.array(state["tokens"], np.int64)
         self._counts = np.array(state["counts"], np.int64)
         self._ended = dict(state["ended"])
+        self._rows, self._begun = state["rows"], list(state["begun"])
         for parent, parent_state in zip(self._parents, state["components"], strict=True):
             parent.set_state(parent_state)

@@ -8,6 +8,7 @@ read it, and can be restored by any number of hosts and workers.
 
 import dataclasses
 import hashlib
+import itertools
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -30,6 +31,7 @@ from linkjax.substitution import LinkSettings, Substitution
 _BLOCKS_AHEAD = 4
 _MOST_RESTARTS = 3  # of workers that were killed
 _SWAP = "lexical_substitution"
+_MEASURED_DOCUMENTS, _MEASURED_ROWS = 256, 128  # for the progress that a schedule of the ratio follows
 _MEASURED_BYTES = 2_000_000  # of each component's text, for the share of words that can be swapped
 
 
@@ -67,24 +69,47 @@ def make_encoders(prepared: Prepared, link: LinkSettings) -> list[Encoder]:
     return [swapping if swaps_words(component) else plain for component in prepared.components]
 
 
+def documents_in_row(
+    prepared: Prepared, settings: StreamSettings, documents: Sequence[Document], encoder: Encoder, index: int
+) -> float:
+    """How many of a component's documents a row has on average.
+
+    Where the ratio follows a schedule, as measured on some rows of documents from all over it, while the ratio goes its
+    course: swaps make text longer, and rows have padding. The progress of the run is known from it.
+    """
+    component, length = prepared.components[index], settings.sequence_length
+    expected = length * len(documents) / component["tokens"]
+    if settings.link.schedule == "constant" or not swaps_words(component):
+        return expected
+    places = np.linspace(0, len(documents) - 1, min(len(documents), _MEASURED_DOCUMENTS)).astype(int)
+    sample = ShuffledDocuments([documents[place] for place in places.tolist()], 0, 1, 0)
+    passes = max(expected * _MEASURED_ROWS / len(sample), 1.0)
+    stretches = Stretches(sample, encoder, length, passes * len(sample), passes)
+    rows = itertools.islice(PACKINGS[settings.packing](stretches, index, settings.most_segments), _MEASURED_ROWS)
+    counts = [row["counts"][0] for row in rows]
+    return float(np.mean(counts)) or expected
+
+
 def shard_rows(
     prepared: Prepared,
     settings: StreamSettings,
     documents: Sequence[Sequence[Document]],
     encoders: Sequence[Encoder],
+    in_row: Sequence[float],
     shard: int,
 ) -> grain.IterDataset:
-    """The endless rows of one virtual shard, of each component's documents."""
+    """The endless rows of one virtual shard, of each component's documents, so many of which are `in_row`."""
     rates = run_rates(prepared, settings)
     limits = pass_limits(prepared, settings)
     components = []
     for index, component in enumerate(prepared.components):
         seed = _seed(settings.data_seed, component["name"])
         order = ShuffledDocuments(documents[index], shard, settings.virtual_shards, seed)
-        tokens = settings.shard_tokens * rates.means[index]
-        expected = max(tokens * len(documents[index]) / component["tokens"], 1.0)
+        rows = settings.shard_tokens / settings.sequence_length * rates.means[index]
         limit = limits.get(component["name"], 0.0)
-        stretches = Stretches(order, encoders[index], settings.sequence_length, expected, limit)
+        expected = max(rows * in_row[index], 1.0)
+        course = rates.progress(index)
+        stretches = Stretches(order, encoders[index], settings.sequence_length, expected, limit, course)
         components.append(PACKINGS[settings.packing](stretches, index, settings.most_segments))
     phase = shard / settings.virtual_shards
     return TokenMixture(components, rates, settings.sequence_length, phase, settings.shard_tokens)
@@ -204,9 +229,13 @@ class _BlocksIterator(grain.DatasetIterator):
         self._damage = prepared.damage
         encoders = make_encoders(prepared, settings.link)
         documents = [enough_documents(prepared, component, settings) for component in prepared.components]
+        in_row = [
+            documents_in_row(prepared, settings, documents[index], encoder, index)
+            for index, encoder in enumerate(encoders)
+        ]
         iterators = []
         for shard in self._blocks.shards:
-            iterator = iter(shard_rows(prepared, settings, documents, encoders, shard))
+            iterator = iter(shard_rows(prepared, settings, documents, encoders, in_row, shard))
             if shard in self._blocks.states:
                 try:
                     iterator.set_state(json.loads(self._blocks.states[shard]))

@@ -105,15 +105,21 @@ class Stretches(grain.IterDataset):
         length: int,
         expected_documents: float,
         most_passes: float = 0.0,
+        course: tuple[np.ndarray, np.ndarray] = (np.array([0.0, 1.0]), np.array([0.0, 1.0])),
     ):
         """Args:
         expected_documents: of the whole run, for the progress that a ratio's schedule follows.
         most_passes: over the documents; 0 = no limit.
+        course: shares of these documents, and the run's progress when they have been read.
         """
         super().__init__()
         self.documents, self.encoder, self.length = documents, encoder, length
-        self.expected_documents = expected_documents
+        self._expected_documents, self._course = expected_documents, course
         self.most_documents = max(round(most_passes * len(documents)), 1) if most_passes else sys.maxsize
+
+    def progress(self, positions: np.ndarray) -> np.ndarray:
+        """Of the training, 0 to 1, when the documents at these positions are read."""
+        return np.interp(positions / self._expected_documents, *self._course)
 
     def __iter__(self) -> grain.DatasetIterator:
         return _StretchesIterator(self)
@@ -183,7 +189,7 @@ class _StretchesIterator(grain.DatasetIterator):
             passes.append(pass_index)
             size += 1 if isinstance(document, int) else len(document.text) + 1
         whole = [place for place, document in enumerate(found) if not isinstance(document, int)]
-        progress = (self._position + np.array(whole, np.int64)) / self._dataset.expected_documents
+        progress = self._dataset.progress(self._position + np.array(whole, np.int64))
         documents, passes = [found[place] for place in whole], [passes[place] for place in whole]
         encoded = iter(self._dataset.encoder.encode(documents, passes, progress) if whole else ())
         return ((one, None) if isinstance(one, int) else (one.id, next(encoded)) for one in found)
