@@ -20,11 +20,12 @@ has lm-evaluation-harness ask the questions, by its own definitions of the tasks
 """
 
 import dataclasses
+import hashlib
 import json
 import pathlib
 import platform
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -131,7 +132,7 @@ def _harness(
     if not first():
         return
     print(report.harness_table(found))
-    path = pathlib.Path(out) if out else _folder(model, "harness", examples or 0) / "results.json"
+    path = pathlib.Path(out) if out else _harness_folder(model, names, include_path, examples, seed) / "results.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, json.dumps(found, indent=1, ensure_ascii=False, default=str) + "\n")
     print(f"\nwritten to {path}")
@@ -184,6 +185,13 @@ def _is_yes(text: str) -> bool:
 def _folder(model: Loaded, what: str, shots: int) -> pathlib.Path:
     """Where results go by default: those of other questions, or of another step, stay."""
     return model.run / "evaluation" / f"{model.step}-{what}{f'-{shots}-shot' if shots else ''}"
+
+
+def _harness_folder(
+    model: Loaded, tasks: Sequence[str], include_path: str, shots: int | None, seed: str
+) -> pathlib.Path:
+    asked = json.dumps([tasks, include_path, shots, seed])
+    return _folder(model, f"harness-{tasks[0]:.40}-{hashlib.sha256(asked.encode()).hexdigest()[:8]}", shots or 0)
 
 
 def _counted(score: ScoreRows, batches: int, name: str) -> Callable[[dict[str, Any]], tuple[np.ndarray, np.ndarray]]:
@@ -248,7 +256,10 @@ if __name__ == "__main__":
                 "",
                 "solved examples, from the validation split, before each question; 0, with --harness the task's",
             ),
-            "seed": ("1234", "seed that chooses the examples; the default is the harness's"),
+            "seed": (
+                "1234",
+                "chooses the examples, and what is written for --harness; the default is the harness's",
+            ),
             "mesh": ("", "how the devices share the work, e.g. fsdp=4,tensor=2; changes no score"),
             "out": ("", "results file; default: RUN/evaluation/STEP-.../results.json"),
             "harness": ("no", "yes: lm-evaluation-harness asks its own tasks (pip install 'linkjax[eval]')"),

@@ -70,7 +70,7 @@ def plan(settings: LocalTextSettings, machine: Machine, hours: float, workdir: s
         found = dataclasses.replace(found, command_on_several=train_command(settings, there, dose, more, workdir))
     if run.size.is_small:
         further = choose_continuation(english, targets, machine)
-        from_a_model = continue_command(settings, further, dose, f"{workdir}-continued")
+        from_a_model = continue_command(settings, further, dose, machine, f"{workdir}-continued")
         found = dataclasses.replace(found, continuation=further, command_from_a_model=from_a_model)
     return found
 

@@ -107,12 +107,13 @@ def comparison_table(compared: Mapping[str, Any]) -> str:
     for name, task in compared["tasks"].items():
         for measure in ("acc", "acc_norm"):
             found = task[measure]
-            low, high = (f"{100 * end:+.1f}" for end in found["interval"])
             cells = [_percent(found["first"]), _percent(found["second"]), f"{100 * found['difference']:+.1f}"]
             note = _NO_INFORMATION if found["at_chance"] else ""
             p = f"{found['p']:.4f}"
-            rows.append([name, measure, task["split"], f"{task['n']:,}", *cells, f"{low} to {high}", p,
-                         _percent(task["chance"]), note])  # fmt: skip
+            interval = _interval(found["interval"], "+.1f", " to ", 100)
+            rows.append(
+                [name, measure, task["split"], f"{task['n']:,}", *cells, interval, p, _percent(task["chance"]), note]
+            )
     names = ["", "", "split", "items", "first", "second", "points", "95 %", "p", "chance", ""]
     parts = [_columns(names, rows)] if rows else []
     rows = [_text_cells(language, text) for language, text in compared["languages"].items()]
@@ -132,10 +133,11 @@ def _text_cells(language: str, text: Mapping[str, Any]) -> list[str]:
     if "p" not in text:  # without the figures of each document
         known = text["first"] is not None and text["second"] is not None
         return [*cells, f"{text['second'] - text['first']:+.4f}" if known else "", "", "", "", ""]
-    low, high = text["interval"]
+    low, high = text["interval"] or (0, 0)
     note = "worse" if low > 0 else "better" if high < 0 else ""
     share = f"{_percent(text['better'] / text['documents'])} of them"
-    return [*cells, f"{text['difference']:+.4f}", f"{low:+.4f} to {high:+.4f}", f"{text['p']:.4f}", share, note]
+    interval = _interval(text["interval"], "+.4f", " to ")
+    return [*cells, f"{text['difference']:+.4f}", interval, f"{text['p']:.4f}", share, note]
 
 
 def harness_table(found: Mapping[str, Any]) -> str:
@@ -153,11 +155,16 @@ _NO_INFORMATION = "at chance, no information"
 
 
 def _score_cells(scores: Mapping[str, Any]) -> list[str]:
-    low, high = (f"{100 * end:.1f}" for end in scores["interval"])
     margin = "" if scores["margin"] is None else f"{scores['margin']:+.2f} bits"
     note = _NO_INFORMATION if scores["at_chance"] else ""
-    measures = [_percent(scores["acc"]), f"{low}-{high}", _percent(scores["acc_norm"]), _percent(scores["acc_bytes"])]
+    interval = _interval(scores["interval"], ".1f", "-", 100)
+    measures = [_percent(scores["acc"]), interval, _percent(scores["acc_norm"]), _percent(scores["acc_bytes"])]
     return [f"{scores['n']:,}", *measures, margin, _percent(scores["chance"]), note]
+
+
+def _interval(ends: Sequence[float] | None, digits: str, between: str, scale: int = 1) -> str:
+    """'' where it is not known, as of items of one cluster."""
+    return between.join(f"{scale * end:{digits}}" for end in ends) if ends else ""
 
 
 def _shown(number: float | None, digits: int) -> str:

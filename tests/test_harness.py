@@ -275,6 +275,14 @@ def test_what_it_writes_ends_where_the_task_says(model):
     (pieces,) = generate(model, [kept], Sampling(temperature=0), 8)
     cut = model.tokenizer.decode(kept + pieces)[len(model.tokenizer.decode(kept)) :]
     assert written(long, max_gen_toks=8) == [cut]
+    sampled = Instance(
+        "generate_until", {}, (context, {"until": [], "do_sample": True, "temperature": 1.0, "max_gen_toks": 8}), 0
+    )
+    rows = model.settings.rows_at_once
+    answers = HarnessModel(model, generate, seed=1).generate_until([sampled] * 2 * rows)  # as for pass@k
+    assert answers[:rows] != answers[rows:] and len(set(answers)) > rows
+    assert HarnessModel(model, generate, seed=1).generate_until([sampled] * rows) == answers[:rows]
+    assert HarnessModel(model, generate, seed=2).generate_until([sampled] * rows) != answers[:rows]
     with pytest.raises(UserError, match="have the model write take one process"):
         HarnessModel(model).generate_until([])
 

@@ -393,13 +393,14 @@ def test_a_run_from_a_model_says_what_was_chosen():
     machine = Machine("h100", 8)
     local = LocalTextSettings(english="en.txt", target="sw.txt", target_language="sw", lexicon="en-sw.tsv")
     further = runs.choose_continuation(10**7, [10**6], machine)
-    config, workdir = parsed(continue_command(local, further, dose.suggest([0.5], 0.1), "runs/sw-continued"))
+    config, workdir = parsed(continue_command(local, further, dose.suggest([0.5], 0.1), machine, "runs/sw-continued"))
     chosen = configs.run_settings(config)
     assert (workdir, chosen.init_from, config.target_rate) == ("runs/sw-continued", "MODEL_FOLDER", further.rate)
     assert (chosen.steps, chosen.batch_size, chosen.microbatches) == (
         further.steps, further.batch_size, further.microbatches
     )  # fmt: skip
     assert chosen.sequence_length == runs.CONTINUED_LENGTH
+    assert chosen.mesh.fsdp == 8  # as many weights as are said to fit do so only if they are split
     rows_divide(make_mesh(chosen.mesh), chosen.rows_at_once, chosen.sequence_length)
 
 
@@ -454,9 +455,8 @@ def test_the_page_has_the_command_that_is_printed(swahili):
     amount = dose.suggest([found.lists["sw"].swappable], run.rate)
     page = "\n".join(line.removeprefix("    ") for line in (ROOT / "docs/swahili.md").read_text().splitlines())
     assert train_command(local, run, amount, machine, "runs/sw") in page
-    further = continue_command(
-        local, runs.choose_continuation(found.english.tokens, [found.targets["sw"].tokens], machine), amount, "runs/sw"
-    )
+    chosen = runs.choose_continuation(found.english.tokens, [found.targets["sw"].tokens], machine)
+    further = continue_command(local, chosen, amount, machine, "runs/sw")
     (named,) = re.findall(r"(python -m linkjax\.train --config=configs/continued\.py(?: \\\n|.)*)", page)
     there = {argument for argument in named.replace("\\\n", " ").split() if "=" in argument}
     printed = {argument for argument in further.replace("\\\n", " ").split() if "=" in argument}

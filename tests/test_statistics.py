@@ -112,3 +112,9 @@ def test_two_items_of_a_cluster_are_one_witness():
     first, second = np.zeros(8), np.ones(8)
     assert paired(["a"] * 4 + ["b"] * 4, first, second)["p"] > 0.4
     assert paired([str(index) for index in range(8)], first, second)["p"] < 0.02
+
+
+def test_one_cluster_says_nothing_of_how_sure_it_is():
+    single = paired_texts([2.0], [1.99], [50_000])
+    assert single["interval"] is None and single["p"] == 1 and single["difference"] == pytest.approx(-0.01)
+    assert cluster_interval([[1, 0, 0, 1]]) is None

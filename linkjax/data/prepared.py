@@ -15,7 +15,10 @@ import functools
 import hashlib
 import json
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
 
 from linkjax.data.damage import Damage
 from linkjax.data.documents import Document, Documents
@@ -74,10 +77,7 @@ class Prepared:
         """What scores are read against: chance by metric, a byte trigram's bits per byte by language."""
         return {
             "chance": {task["metric"]: task["chance"] for task in self.manifest["evaluations"]},
-            "byte_trigram_bits_per_byte": {
-                component["language"]: component["heldout"]["byte_trigram_bits_per_byte"]
-                for component in self.components
-            },
+            "byte_trigram_bits_per_byte": trigrams(self.components),
         }
 
     @functools.cached_property
@@ -175,3 +175,14 @@ def read_statistics(path: pathlib.Path) -> dict[str, WordStatistics]:
                 raise UserError(f"{path}, line {number} is not of word statistics: prepare the folder again.")
             statistics[word] = entry
     return statistics
+
+
+def trigrams(components: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
+    """By language the bits per byte that a byte trigram has of held-out text; None where nothing is held out."""
+    found: dict[str, list[tuple[int, float]]] = {component["language"]: [] for component in components}
+    for component in components:
+        about = component["heldout"]
+        if (bits := about.get("byte_trigram_bits_per_byte")) is not None:
+            found[component["language"]].append((about["bytes"], bits))
+    return {language: float(np.average([bits for _, bits in of], weights=[size for size, _ in of])) if len(of) > 1
+            else of[0][1] if of else None for language, of in found.items()}  # fmt: skip

@@ -34,10 +34,10 @@ Write = Callable[..., list[list[int]]]  # `linkjax.generate.generate`
 class HarnessModel(TemplateLM):
     """Loglikelihoods of a loaded checkpoint, and what it writes."""
 
-    def __init__(self, model: Loaded, write: Write | None = None):
-        """Args: `write`, to answer tasks that have the model write."""
+    def __init__(self, model: Loaded, write: Write | None = None, seed: int = 0):
+        """Args: `write`, to answer tasks that have the model write; `seed`, of what it writes."""
         super().__init__()
-        self._write = write
+        self._write, self._seed, self._asked = write, seed, 0
         self._model, self._score = model, model.trainer.scorer(model.params)
         self.max_length = model.settings.sequence_length
 
@@ -124,7 +124,9 @@ class HarnessModel(TemplateLM):
         def stop(place: int, pieces: list[int]) -> bool:
             return any(term in text_of(place, pieces) for term in until if term)
 
-        written = self._write(self._model, prompts, sampling, tokens, stop=stop)
+        self._asked += 1  # what is asked again, in another batch, is to be answered anew
+        seed = int(np.random.SeedSequence([self._seed, self._asked]).generate_state(1)[0] >> 1)
+        written = self._write(self._model, prompts, sampling, tokens, seed, stop=stop)
         return [postprocess_generated_text(text_of(place, pieces), until, None) for place, pieces in enumerate(written)]
 
 
@@ -146,11 +148,15 @@ def ask(
     unknown = [name for name in tasks if name not in manager.all_tasks]
     if unknown:
         raise UserError(f"lm-evaluation-harness knows no task '{unknown[0]}': see its list, or give --include_path.")
-    return simple_evaluate(
-        HarnessModel(model, write),
-        tasks=list(tasks),
-        task_manager=manager,
-        num_fewshot=shots,
-        fewshot_random_seed=seed,
-        bootstrap_iters=0,
-    )
+    try:
+        return simple_evaluate(
+            HarnessModel(model, write, seed),
+            tasks=list(tasks),
+            task_manager=manager,
+            num_fewshot=shots,
+            fewshot_random_seed=seed,
+            bootstrap_iters=0,
+        )
+    except OSError as error:  # as all are that say that data cannot be had
+        said = " ".join(str(error).split())
+        raise UserError(f"lm-evaluation-harness cannot read {', '.join(tasks)}: {said:.300}") from error

@@ -19,8 +19,8 @@ def summarise(records: Sequence[dict]) -> dict[str, Any]:
 
     Returns:
       n; acc, acc_norm, acc_bytes, acc_harness, open: shares; stderr and interval (95 %) of acc, and of acc_norm;
-      margin: mean, in bits; chance: the score of guessing; at_chance: whether acc's interval holds that; ties, nan,
-      truncated: how many items.
+      margin: mean, in bits; chance: the score of guessing; at_chance: whether acc's interval holds that, or there is
+      none; ties, nan, truncated: how many items.
     """
     clusters = [record["cluster"] for record in records]
     chance = float(np.mean([1 / len(record["log_likelihoods"]) for record in records]))
@@ -30,10 +30,10 @@ def summarise(records: Sequence[dict]) -> dict[str, Any]:
         result[kind] = float(np.mean([record[_FIELDS[kind]] for record in records]))
     for kind, suffix in (("acc", ""), ("acc_norm", "_norm")):
         hits = by_cluster(clusters, [record[_FIELDS[kind]] for record in records])
-        low, high = cluster_interval(hits)
+        interval = cluster_interval(hits)
         result[f"stderr{suffix}"] = standard_error(hits)
-        result[f"interval{suffix}"] = [low, high]
-        result[f"at_chance{suffix}"] = low <= chance <= high
+        result[f"interval{suffix}"] = interval
+        result[f"at_chance{suffix}"] = interval is None or interval[0] <= chance <= interval[1]
     result["margin"] = float(np.mean(margins)) if margins else None
     result["chance"] = chance
     result["open"] = float(np.mean([record["open"] for record in records]))
@@ -49,19 +49,21 @@ def by_cluster(clusters: Sequence[str], values: Sequence[float]) -> list[list[fl
     return list(found.values())
 
 
-def cluster_interval(clusters: Sequence[Sequence[float]]) -> tuple[float, float]:
-    """95 % percentile bootstrap interval of a mean over items, resampling whole clusters."""
+def cluster_interval(clusters: Sequence[Sequence[float]]) -> list[float] | None:
+    """95 % percentile bootstrap interval of a mean over items, resampling whole clusters; None of a single one."""
     return _interval(_totals(clusters))
 
 
-def _interval(totals: np.ndarray) -> tuple[float, float]:
+def _interval(totals: np.ndarray) -> list[float] | None:
+    if len(totals) < 2:
+        return None
     generator = np.random.default_rng(0)
     means = []
     for count in _parts(len(totals)):
         sums = totals[generator.integers(0, len(totals), (count, len(totals)))].sum(1)
         means.append(sums[:, 0] / sums[:, 1])
     low, high = np.percentile(np.concatenate(means), [2.5, 97.5])
-    return float(low), float(high)
+    return [float(low), float(high)]
 
 
 def standard_error(clusters: Sequence[Sequence[float]]) -> float | None:
@@ -81,8 +83,8 @@ def paired(clusters: Sequence[str], first: Sequence[float], second: Sequence[flo
     """How the second run differs from the first on the same items.
 
     Returns:
-      difference of the means, its interval (95 %, bootstrap over clusters), p (two-sided, whole clusters' differences
-      change sign at random), and the items that are better and worse.
+      difference of the means; its interval (95 %, bootstrap over clusters), None of a single cluster; p (two-sided,
+      whole clusters' differences change sign at random); and the items that are better and worse.
     """
     differences = np.subtract(second, first, dtype=float)
     return _paired(_totals(by_cluster(clusters, differences.tolist()))) | _counted(differences)
@@ -108,10 +110,9 @@ def _paired(totals: np.ndarray) -> dict[str, Any]:
     for count in _parts(len(sums)):
         signs = generator.integers(0, 2, (count, len(sums)), np.int8) * 2 - 1
         extreme += int((np.abs(signs @ sums) >= observed - 1e-9).sum())
-    low, high = _interval(totals)
     return {
         "difference": float(sums.sum() / totals[:, 1].sum()),
-        "interval": [low, high],
+        "interval": _interval(totals),
         "p": (extreme + 1) / (_DRAWS + 1),
     }
 

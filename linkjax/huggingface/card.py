@@ -12,6 +12,7 @@ from typing import Any
 
 from linkjax.config import RunSettings
 from linkjax.data.manifest import read_manifest
+from linkjax.data.prepared import trigrams
 from linkjax.errors import UserError
 from linkjax.evaluation.results import read_results
 from linkjax.files import fingerprint
@@ -137,7 +138,7 @@ def _dose(link: LinkSettings, metrics: Mapping[str, Any]) -> str:
 
 def _scores(metrics: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
     chance = {task["metric"]: task["chance"] for task in manifest.get("evaluations", [])}
-    trigram = {of["language"]: of["heldout"].get("byte_trigram_bits_per_byte") for of in manifest.get("components", [])}
+    trigram = trigrams(manifest.get("components", []))
     rows = []
     for key, value in metrics.items():
         metric, _, group = key.partition("/")
@@ -170,13 +171,14 @@ def _results(model: Loaded) -> str:
 def _result_rows(content: Mapping[str, Any]) -> Iterator[list[str]]:
     for name, task in content["tasks"].items():
         for group, scores in {name: task, **(task["groups"] if len(task["groups"]) > 1 else {})}.items():
-            low, high = (100 * end for end in scores["interval"])
-            accuracy = f"{100 * scores['acc']:.1f} % ({low:.1f} to {high:.1f})"
+            between = " to ".join(f"{100 * end:.1f}" for end in scores["interval"] or ())
+            accuracy = f"{100 * scores['acc']:.1f} %" + (f" ({between})" if between else "")
             shown = name if group == name else f"{name}, {group}"
             yield [shown, task["split"], f"{task['shots']}", f"{scores['n']:,}", accuracy,
                    f"{100 * scores['acc_norm']:.1f} %", f"{100 * scores['chance']:.1f} %"]  # fmt: skip
     for language, text in content["languages"].items():
-        yield [f"held-out text {language}", "", "", "", f"{text['bits_per_byte']:.3f} bits per byte", "", ""]
+        if text["bits_per_byte"] is not None:
+            yield [f"held-out text {language}", "", "", "", f"{text['bits_per_byte']:.3f} bits per byte", "", ""]
 
 
 def _manifest(settings: RunSettings, run: pathlib.Path) -> dict[str, Any]:

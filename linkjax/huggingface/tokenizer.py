@@ -131,6 +131,8 @@ def to_config(start: str | None, eos: str, unknown: str | None, length: int) -> 
         "pad_token": eos,
         "model_max_length": length,
         "clean_up_tokenization_spaces": False,
+        # By default transformers 4 would add token_type_ids, which no decoder takes.
+        "model_input_names": ["input_ids", "attention_mask"],
         # What a text spells is text, not the end of it.
         "split_special_tokens": True,
     }

@@ -37,8 +37,10 @@ def train_command(settings: LocalTextSettings, run: Run, dose: Dose, machine: Ma
     return _written([f"--config={run.size.config}", f"--workdir={workdir}", *_files(settings), *_flags(values)])
 
 
-def continue_command(settings: LocalTextSettings, further: Continuation, dose: Dose, workdir: str) -> str:
-    """Goes on from a model in Hugging Face's layout; which one is the user's to say."""
+def continue_command(
+    settings: LocalTextSettings, further: Continuation, dose: Dose, machine: Machine, workdir: str
+) -> str:
+    """Goes on from a model in Hugging Face's layout; which one is the user's to say. Weights lie over all devices."""
     values = {
         "init_from": "MODEL_FOLDER",
         "target_rate": further.rate,
@@ -50,6 +52,8 @@ def continue_command(settings: LocalTextSettings, further: Continuation, dose: D
     }
     every = -(-further.steps // _EVALUATIONS)
     values |= {"eval_every": every, "checkpoint_every": every}
+    if machine.parts > 1:
+        values |= {"mesh.data": 1, "mesh.fsdp": machine.parts}
     return _written([f"--config={_CONTINUED}", f"--workdir={workdir}", *_files(settings), *_flags(values)])
 
 
