@@ -33,7 +33,8 @@ class OptimizerSettings:
     epsilon: float = setting(1e-8, "added to the root of the square's mean")
     weight_decay: float = setting(0.1, "decoupled weight decay, of matrices only")
     clip_norm: float = setting(1.0, "the gradient's global norm is clipped to this")
-    average_decay: float = setting(0.0, "decay of a moving average of the weights to evaluate, as 0.999; 0 = none")
+    average_decay: float = setting(0.0, "decay of a moving average of all weights so far to evaluate: 0.97 for"
+                                        " 1,000 steps, 0.999 for 30,000; 0 = none")  # fmt: skip
     freeze: str = setting("", "regular expression: parameters in whose name it is found are not trained; '' = none")
     z_loss: float = setting(1e-4, "weight of the squared log-normaliser in the loss; 0 = none")
 
