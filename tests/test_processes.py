@@ -100,7 +100,7 @@ def test_batches_and_losses_are_those_of_one_process_and_go_on_with_another_numb
 
     def check(of_all, part, blocks):
         for seen, expected in zip(zip(*of_all, strict=True), blocks, strict=True):
-            assert [tuple(one_sees["block"]) for one_sees in seen] == expected
+            assert [tuple(one_sees["block"][:2]) for one_sees in seen] == expected
             for one_sees in seen:
                 assert one_sees["hashes"] == hashes[part]
 
