@@ -90,6 +90,7 @@ class Loop:
         self._guard = Guard(settings.guard, say, data.get("rewinds", 0))
         # Step k is logged once step k + 1 is on its way, so that the device never waits for the log.
         self._last: tuple[Any, ...] | None = None
+        self._seconds: float | None = None  # that it took, once it is done
         self._logs: list[Any] = []
         if first():
             folders.write_config(config, workdir)
@@ -128,7 +129,7 @@ class Loop:
             return
         self.step, self._stepped = step, True
         self._interruptions.anything_to_save()
-        self._last = metrics, self._stream.documents, waited
+        self._last, self._seconds = (metrics, self._stream.documents, waited), None
 
     def evaluate_and_save(self) -> None:
         """What is due after the step.
@@ -141,6 +142,7 @@ class Loop:
         evaluate = at_end or self.step % settings.eval_every == 0 or (save and settings.keep_best != "")
         if not self._last or not (leaving or save or evaluate):
             return
+        self._await_step()
         measured = {} if not evaluate else None if leaving else self._evaluate()
         leaving = leaving or measured is None
         if self._log(measured) and (save or leaving):
@@ -148,6 +150,12 @@ class Loop:
         if leaving:
             self._depart()
         self._mark = time.perf_counter()
+
+    def _await_step(self) -> None:
+        """Until the last step is done, which is when its time is known: dispatching it takes none."""
+        if self._seconds is None:
+            jax.block_until_ready(self._last[0])
+            self._seconds, self._mark = time.perf_counter() - self._mark, time.perf_counter()
 
     def _asked_to_leave(self) -> bool:
         return self._leave(bool(self._interruptions.asked))
@@ -186,10 +194,10 @@ class Loop:
 
     def _log(self, measured: dict[str, float] | None) -> bool:
         """Writes of the last step, or keeps it for later where its evaluation is; False where it led to a rewind."""
-        device_metrics, documents, waited = self._last
+        self._await_step()
+        (device_metrics, documents, waited), seconds = self._last, self._seconds
         self._last = None
-        on_host = jax.device_get(device_metrics)  # the step is done: dispatching it says nothing of its time
-        seconds, self._mark = time.perf_counter() - self._mark, time.perf_counter()
+        on_host = jax.device_get(device_metrics)
         metrics = _readable(on_host, self._prepared)
         if self._guard.look(
             self.step, metrics, on_host["row_losses_B"].tolist(), lambda: self._of_all_rows(documents), self._note

@@ -5,6 +5,7 @@ import os
 import pathlib
 import shutil
 import signal
+import statistics
 import subprocess
 import sys
 import time
@@ -65,8 +66,9 @@ def local_text(folder):
 
 def test_base_config_end_to_end(tmp_path):
     workdir = tmp_path / "run"
+    asked = ["--config=configs/base.py:cpu", "--config.eval_every=2", f"--workdir={workdir}"]
     done = subprocess.run(
-        [sys.executable, "-c", TRAIN_AND_LOOK_FOR_TENSORFLOW, "--config=configs/base.py:cpu", f"--workdir={workdir}"],
+        [sys.executable, "-c", TRAIN_AND_LOOK_FOR_TENSORFLOW, *asked],
         cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=400, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -94,12 +96,15 @@ def test_base_config_end_to_end(tmp_path):
         assert isinstance(summary[name], int | float), name
     records = read_metrics(workdir)
     assert [record["step"] for record in records] == list(range(1, 21))
+    rates = [record["tokens_per_second"] for record in records]
+    # A step is timed when it is done, also after an evaluation: there the one before it is not waited for.
+    assert statistics.median(rates[2::2]) < 4 * statistics.median(rates[3::2])
     assert list((workdir / "tensorboard").iterdir())
     assert json.loads((workdir / "config.json").read_text())["steps"] == 20
     assert "fact_accuracy target_heldout" in done.stdout
     assert "\r" not in done.stderr  # quiet lines where it is piped
 
-    again = run("train", "--config=configs/base.py:cpu", f"--workdir={workdir}")  # finished: reported, left alone
+    again = run("train", *asked)  # finished: reported, left alone
     assert "holds a finished run" in again.stdout
     assert "fact_accuracy target_heldout" in again.stdout
     assert read_metrics(workdir) == records
