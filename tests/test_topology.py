@@ -149,6 +149,13 @@ def test_slices_of_tpus_are_the_slice_axis(monkeypatch):
 
 
 @needs_libtpu
+def test_axes_need_not_follow_the_wires(monkeypatch):
+    monkeypatch.setenv("TPU_SKIP_MDS_QUERY", "1")
+    devices = topologies.get_topology_desc("v6e:4x4", platform="tpu").devices
+    assert make_mesh(MeshSettings(data=2, fsdp=8), devices).devices.shape == (1, 2, 8, 1, 1)
+
+
+@needs_libtpu
 def test_the_smallest_size_fits_sixteen_chips():
     """As it is, with the memory that docs/sizes.md gives."""
     done = compile_topology(config="configs/link_137m.py", topology="v5e:4x4")
