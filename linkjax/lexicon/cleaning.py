@@ -71,7 +71,7 @@ def _clean(pair: Pair, counts: collections.Counter[str]) -> Pair:
         sides = changed
     source, target = sides
     plain = source.replace("’", "'")
-    counts["typographic apostrophe of a source made ' "] += plain != source
+    counts["typographic apostrophe of a source made plain"] += plain != source
     source = plain
     whole = target.strip("- ") or target  # stems are listed with one: Swahili -kubwa, German ab-
     counts["hyphen at a translation's end removed"] += whole != target
