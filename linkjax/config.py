@@ -52,11 +52,16 @@ class RunSettings:
     most_damaged: int = setting(100, "damaged documents that are left out; more end the run, 0 = the first one does")
     virtual_shards: int = setting(8, "independent streams the data is cut into; must divide the batch size")
     workers: int = setting(1, "processes that read, swap, tokenize and pack; 0 = in the training process")
-    microbatches: int = setting(1, "parts of the batch that go through the model in turn, to save memory")
+    microbatches: int = setting(
+        1, "parts of the batch that go through the model in turn: less memory; small ones fit a CPU's cache"
+    )
     loss_chunks: int = setting(0, "parts of a device's tokens whose logits are held in turn; 0 = by size")
     profile: str = setting("", "steps to trace into DIR/profile, first and last, e.g. '20:25'")
     compilation_cache: str = setting("", "folder for compiled programs; empty = ~/.cache/linkjax, not on CPUs; or none")
     eval_every: int = setting(100, "steps between evaluations; the last step is always evaluated")
+    rank_every: int = setting(
+        1, "every how many evaluations, and at the end, tasks are asked too; bits per byte always"
+    )
     checkpoint_every: int = setting(250, "steps between checkpoints; the last step is always kept")
     checkpoint_minutes: float = setting(0.0, "minutes between checkpoints, beside those by steps; 0 = by steps only")
     keep_checkpoints: int = setting(2, "newest checkpoints that are kept")
@@ -71,8 +76,8 @@ class RunSettings:
     guard: GuardSettings = GuardSettings()
 
     def __post_init__(self):
-        for name in ("steps", "batch_size", "sequence_length", "virtual_shards", "eval_every", "checkpoint_every",
-                     "keep_checkpoints", "microbatches"):  # fmt: skip
+        for name in ("steps", "batch_size", "sequence_length", "virtual_shards", "eval_every", "rank_every",
+                     "checkpoint_every", "keep_checkpoints", "microbatches"):  # fmt: skip
             if getattr(self, name) < 1:
                 raise UserError(f"{name} is {getattr(self, name)}: choose 1 or more.")
         for name in ("checkpoint_minutes", "hang_minutes"):
@@ -84,6 +89,8 @@ class RunSettings:
         parse_steps(self.profile)
         if self.batch_size % self.microbatches:
             raise UserError(f"microbatches {self.microbatches} does not divide batch_size {self.batch_size}.")
+        if self.rank_every > 1 and self.keep_best:
+            raise UserError(f"rank_every is {self.rank_every}, and keep_best needs all scores each time: choose 1.")
         if self.packing not in PACKINGS:
             raise UserError(f"packing is '{self.packing}': choose {' or '.join(PACKINGS)}.")
         if self.batch_size % self.virtual_shards:

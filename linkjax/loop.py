@@ -175,19 +175,21 @@ class Loop:
                 raise _AskedToLeave
             return score(rows)
 
+        settings = self._settings
+        rank = self.step == settings.steps or self.step % (settings.eval_every * settings.rank_every) == 0
         try:
-            metrics, items = self._suite.run(score_or_leave)
+            metrics, items = self._suite.run(score_or_leave, rank)
         except _AskedToLeave:
             return None
-        if first():
+        if first() and rank:
             with writing(self._workdir / "items.jsonl"):
                 write_jsonl(items, self._workdir / "items.jsonl")
         metrics |= counters(self._positions(), self._prepared.components)
         damaged = sum(value for name, value in metrics.items() if name.startswith("damaged/"))
-        if damaged > self._settings.most_damaged:  # each process has kept to it for what it reads
+        if damaged > settings.most_damaged:  # each process has kept to it for what it reads
             raise UserError(
                 f"{damaged} documents of {self._prepared.folder} are damaged, more than most_damaged"
-                f" {self._settings.most_damaged}: copy or prepare the folder again."
+                f" {settings.most_damaged}: copy or prepare the folder again."
             )
         self._checkpoints.keep.check_metric(metrics)
         return metrics

@@ -2,6 +2,7 @@
 
     python -m linkjax.study --config=configs/studies/toy_link.py --out=runs/toy_link
     python -m linkjax.study --config=configs/studies/toy_link.py --out=runs/toy_link --processes=2
+    python -m linkjax.study --config=configs/studies/toy_link.py --arms=baseline_apart,baseline,link --out=runs/toy_link
     python -m linkjax.study --config=configs/studies/toy_link.py --dry_run=yes
 
 Stop it whenever you like: the same command goes on from there. In the folder: report.html (for people), report.md and
@@ -13,6 +14,7 @@ import importlib.util
 import json
 import pathlib
 import sys
+from collections.abc import Sequence
 
 import ml_collections
 
@@ -21,7 +23,7 @@ from linkjax.errors import UserError
 from linkjax.files import read_json
 from linkjax.lock import locked
 from linkjax.studies import report
-from linkjax.studies.arms import read_study
+from linkjax.studies.arms import read_study, some_arms
 from linkjax.studies.cost import estimate
 from linkjax.studies.outcomes import Outcomes, read_run
 from linkjax.studies.runs import carry_out, check_begun, list_runs
@@ -32,15 +34,16 @@ _DECLARED = ("primary", "margin", "equivalent", "contrasts", "seeds")
 _MOST_BYTES = 1 << 24
 
 
-def study(config: ml_collections.ConfigDict, out: pathlib.Path, processes: int) -> Outcomes:
-    """Makes what is missing and writes the report."""
-    settings, out = read_study(config), out.resolve()  # which runs know each other's folders by
+def study(config: ml_collections.ConfigDict, out: pathlib.Path, processes: int, arms: Sequence[str] = ()) -> Outcomes:
+    """Makes what is missing of all arms, or of some, and writes the report of these."""
+    chosen = some_arms(config, arms) if arms else config
+    settings, out = read_study(chosen), out.resolve()  # which runs know each other's folders by
     out.mkdir(parents=True, exist_ok=True)
     with locked(out / ".lock", f"{out} is being studied"):
         runs = list_runs(settings, out)
         check_begun(runs)
         declared = declaration(config, out)
-        write_whole(out / "study.json", configs.to_json(config))
+        write_whole(out / "study.json", configs.to_json(chosen))
         carry_out(runs, settings.probe, processes)
         outcomes = Outcomes(settings, [read_run(run) for run in runs])
         write_whole(out / "runs.csv", outcomes.table())
@@ -68,19 +71,20 @@ def declaration(config: ml_collections.ConfigDict, out: pathlib.Path) -> str:
     return f"Changed after runs had begun ({changed}; declared.json has what was declared before)"
 
 
-def run(config: ml_collections.ConfigDict, out: str, processes: str, dry_run: str) -> None:
+def run(config: ml_collections.ConfigDict, out: str, processes: str, dry_run: str, arms: str) -> None:
     if not processes.isdigit() or int(processes) < 1:
         raise UserError(f"--processes={processes}: give the number of runs at a time, 1 or more.")
     if dry_run not in ("yes", "no"):
         raise UserError(f"--dry_run={dry_run}: choose yes or no.")
+    names = arms.split(",") if arms else []
     if dry_run == "yes":
-        print(estimate(read_study(config), pathlib.Path(out or "runs/study")))
+        print(estimate(read_study(some_arms(config, names) if names else config), pathlib.Path(out or "runs/study")))
         return
     if not out:
         raise UserError("--out is missing: name the study's folder.")
     if importlib.util.find_spec("matplotlib") is None:
         raise UserError("drawing the figures needs matplotlib: pip install 'linkjax[plot]'.")
-    outcomes = study(config, pathlib.Path(out), int(processes))
+    outcomes = study(config, pathlib.Path(out), int(processes), names)
     print(report.conclusions(outcomes))
     print(f"\nall of it in {out}: report.html, report.md, runs.csv, summary.json")
 
@@ -89,6 +93,7 @@ if __name__ == "__main__":
     options = {
         "out": ("", "folder of the study, continued if it is there"),
         "processes": ("1", "runs at a time; on GPUs, each has one of those in CUDA_VISIBLE_DEVICES"),
+        "arms": ("", "only these, separated by commas, and what is said of them; another time the others"),
         "dry_run": ("no", "yes = only say how many runs, tokens and hours it is, and the command of one of them"),
     }
     configs.main(run, __doc__, options, sys.argv)

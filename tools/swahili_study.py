@@ -8,7 +8,8 @@ Swahili is trained on. For half of their verses the English is not trained on ei
 eight words in a row with one of those; which half is drawn for each seed by a hash of the verse's place. In OUT:
 
     sw/train.txt, sw/heldout.txt   Swahili; held-out verses share no five words in a row with training
-    en_heldout.txt                 a fiftieth of the English lines, none of them of a held-out verse
+    sw/measured.txt                every other one of the held-out verses, for bits per byte along the way
+    en_heldout.txt                 one English line of 200, none of them of a held-out verse
     SEED/en.txt                    English to train on
     SEED/read.txt, withheld.txt    Swahili verses whose English is in en.txt, and those whose English is not
     sw/half.txt                    every other verse of the Swahili to train on
@@ -35,7 +36,7 @@ HELDOUT_BOOKS = ("JOH", "ACT", "ROM", "HEB", "1CO")
 QUOTED = 8  # words in a row that another line must not share with withheld English
 _ENGLISH = ("web_bible", "wikipedia", "office_help")
 _LISTS = {"wiktionary": "wiktionary.en-sw.tsv", "freedict": "freedict-eng-swh.index"}
-_HELDOUT_ONE_IN = 50
+_HELDOUT_ONE_IN = 200
 
 
 def main() -> None:
@@ -60,6 +61,7 @@ def make(data: pathlib.Path, out: pathlib.Path, seeds: int) -> str:
     kept_apart = {number for number, line in enumerate(lines) if number not in sharing and _is_heldout(line)}
     write(swahili, out / "sw")
     _write(out / "sw/half.txt", list(swahili.train.values())[::2])
+    _write(out / "sw/measured.txt", list(swahili.heldout.values())[::2])
     _write(out / "en_heldout.txt", (lines[number] for number in sorted(kept_apart)))
     said = [f"{len(swahili.train)} Swahili verses to train on, {len(swahili.heldout)} held out, {len(asked)} to ask of"]
     for seed in range(seeds):

@@ -22,7 +22,12 @@ from linkjax.config import is_cpu_test
 
 RATIO = 0.3
 _FILES = "{evaluation_data}"
-_SMALL = ("--config.tokenizer.vocabulary_size=4096", "--config.eval_every=200")
+_SMALL = (
+    "--config.tokenizer.vocabulary_size=4096",
+    "--config.microbatches=8",  # fits the cache of a CPU core: a quarter faster
+    "--config.eval_every=20",
+    "--config.rank_every=40",
+)
 _LARGER = (
     "--config.batch_size=128",
     "--config.sequence_length=256",
@@ -44,7 +49,7 @@ _OFF, _LINK = "--config.link.ratio=0", f"--config.link.ratio={RATIO}"
 
 def get_config(argument: str = ""):
     config = ml_collections.ConfigDict(convert_dict=False)  # which would sort the arms
-    config.evaluation_data, config.steps = "runs/swahili_files", 1000
+    config.evaluation_data, config.steps = "runs/swahili_files", 800
     config.passed = ("evaluation_data", "steps")
     config.title = "LINK for Swahili"
     config.question = (
@@ -56,7 +61,7 @@ def get_config(argument: str = ""):
     config.flags = (
         "--config.target_language=sw",
         f"--config.target={_FILES}/sw/train.txt",
-        f"--config.target_heldout={_FILES}/sw/heldout.txt",
+        f"--config.target_heldout={_FILES}/sw/measured.txt",
         f"--config.english_heldout={_FILES}/en_heldout.txt",
         f"--config.lexicon={_FILES}/en-sw.tsv",
         "--config.link.holdout=0.1",  # also without swaps, so that all are asked the same words

@@ -40,11 +40,14 @@ class Suite:
         length, rows, most_segments, multiple = row_shape(run)
         return cls(prepared, length, rows, most_segments=most_segments, multiple=multiple, **others)
 
-    def run(self, score_rows: ScoreRows) -> tuple[dict[str, float], list[dict]]:
-        """Metrics, and one record per ranked item. `bits_per_byte/LANGUAGE` is of held-out text."""
+    def run(self, score_rows: ScoreRows, rank: bool = True) -> tuple[dict[str, float], list[dict]]:
+        """Metrics, and one record per ranked item. `bits_per_byte/LANGUAGE` is of held-out text.
+
+        Args: `rank`, whether the tasks are asked too.
+        """
         metrics: dict[str, float] = {}
         records: list[dict] = []
-        for name, ranking in self._rankings.items():
+        for name, ranking in self._rankings.items() if rank else ():
             task_records = ranking.score(score_rows)
             metrics |= accuracies(task_records, self._metrics[name])
             records += [{"task": name, **record} for record in task_records]

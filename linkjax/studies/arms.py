@@ -201,6 +201,35 @@ def read_study(config: ml_collections.ConfigDict) -> Study:
     )
 
 
+def some_arms(config: ml_collections.ConfigDict, names: Sequence[str]) -> ml_collections.ConfigDict:
+    """The study with some of its arms, and with what is said of them alone.
+
+    Raises:
+      UserError: one of them is none of its arms, or is compared with an arm that is left out.
+    """
+    if unknown := [name for name in names if name not in config.arms]:
+        raise UserError(f"'{unknown[0]}' is none of the study's arms: choose some of {', '.join(config.arms)}.")
+    against = [config.arms[name].get("against", "") for name in names]
+    if missing := [name for name in (config.primary["arm"], *against) if name and name not in names]:
+        raise UserError(f"'{missing[0]}' is missing: others are compared with it, or it is what the study is about.")
+    config = config.copy_and_resolve_references()
+    config.arms = {name: about for name, about in config.arms.items() if name in names}
+    config.contrasts = {
+        name: contrast
+        for name, contrast in config.contrasts.items()
+        if all(arm in names for _, arm, _ in contrast["terms"])
+    }
+    config.equivalent, config.doses = (
+        tuple(name for name in listed if name in names) for listed in (config.equivalent, config.doses)
+    )
+    config.curves = {
+        name: curve | {"points": tuple(point for point in curve["points"] if point[1] in names)}
+        for name, curve in config.curves.items()
+    }
+    config.curves = {name: curve for name, curve in config.curves.items() if len(curve["points"]) > 1}
+    return config
+
+
 def _arm(name: str, about: Mapping[str, Any], seeds: int) -> Arm:
     if not _NAME.fullmatch(name):
         raise UserError(f"the study's arm '{name}' names a folder: small letters, digits and _ only.")
