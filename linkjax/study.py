@@ -25,10 +25,10 @@ from linkjax.lock import locked
 from linkjax.studies import report
 from linkjax.studies.arms import read_study, some_arms
 from linkjax.studies.cost import estimate
-from linkjax.studies.outcomes import Outcomes, read_run
+from linkjax.studies.finished import keep, read_run
+from linkjax.studies.outcomes import Outcomes
 from linkjax.studies.runs import carry_out, check_begun, list_runs
 from linkjax.training.run_files import write_whole
-from linkjax.workdir import CONFIG
 
 _DECLARED = ("primary", "margin", "equivalent", "contrasts", "seeds")
 _MOST_BYTES = 1 << 24
@@ -44,7 +44,9 @@ def study(config: ml_collections.ConfigDict, out: pathlib.Path, processes: int, 
         check_begun(runs)
         declared = declaration(config, out)
         write_whole(out / "study.json", configs.to_json(chosen))
-        carry_out(runs, settings.probe, processes)
+        carry_out(runs, settings.probe, processes, keep)
+        for one in runs:
+            keep(one)  # which a study of before these records lacks
         outcomes = Outcomes(settings, [read_run(run) for run in runs])
         write_whole(out / "runs.csv", outcomes.table())
         write_whole(out / "summary.json", json.dumps(outcomes.summary(), indent=1) + "\n")
@@ -60,7 +62,7 @@ def declaration(config: ml_collections.ConfigDict, out: pathlib.Path) -> str:
     now["primary"].pop("about")
     now["contrasts"] = [[name, contrast["terms"]] for name, contrast in now["contrasts"].items()]  # the first counts
     path = out / "declared.json"
-    begun = any(out.glob(f"runs/{config.primary['arm']}/*/{CONFIG}"))
+    begun = any(out.glob(f"runs/{config.primary['arm']}/*/*.json*"))
     kept = read_json(path, _MOST_BYTES) if path.exists() else {"declared": {}, "before": []}
     if kept["declared"] != now:
         kept = {"declared": now, "before": [*kept["before"], *([kept["declared"]] if begun else [])]}

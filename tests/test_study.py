@@ -21,7 +21,8 @@ from linkjax.model.decoder import ModelSettings
 from linkjax.studies import report
 from linkjax.studies.arms import Contrast, read_study
 from linkjax.studies.curves import SpeedUp
-from linkjax.studies.outcomes import ENGLISH_AT_BEST, Outcomes, read_run
+from linkjax.studies.finished import ENGLISH_AT_BEST, read_run
+from linkjax.studies.outcomes import Outcomes
 from linkjax.studies.page import Answer, Figure, Heading, Table, as_html, as_markdown
 from linkjax.studies.runs import check_begun, list_runs, own_cores
 from linkjax.study import declaration, study
@@ -276,6 +277,56 @@ def test_a_study_that_was_moved_goes_on(folder, tmp_path):
     done = run("study", f"--config={CONFIG}", f"--out={moved}", "--processes=2")
     assert done.stdout.replace(str(moved), str(folder)) == (folder / "stdout.txt").read_text()
     assert (moved / "runs/link/0/metrics.jsonl").stat().st_mtime_ns == kept
+
+
+def test_a_study_is_reported_and_gone_on_with_from_its_records_alone(folder, tmp_path):
+    files = ["report.md", "summary.json", "comparisons.json", "runs.csv"]
+    for record in folder.glob("runs/*/*/finished.json.gz"):
+        copied = tmp_path / "carried" / record.relative_to(folder)
+        copied.parent.mkdir(parents=True)
+        shutil.copyfile(record, copied)
+    shutil.copyfile(folder / "declared.json", tmp_path / "carried/declared.json")
+    arguments = ["study", f"--config={CONFIG}", f"--out={tmp_path}/carried", "--processes=2"]
+    done = run(*arguments)
+    assert done.stdout.replace(f"{tmp_path}/carried", str(folder)) == (folder / "stdout.txt").read_text()
+    assert {name: (tmp_path / "carried" / name).read_bytes() for name in files} == {
+        name: (folder / name).read_bytes() for name in files
+    }
+    assert not (tmp_path / "carried/data").exists()
+    shutil.rmtree(tmp_path / "carried/runs/word_list/0")  # it takes its tokenizer from data that are not there
+    run(*arguments)
+    for name in ("summary.json", "comparisons.json"):
+        assert (tmp_path / "carried" / name).read_bytes() == (folder / name).read_bytes()
+    assert len([*tmp_path.glob("carried/data/*/tokenizer.model")]) == 2
+
+
+def test_some_arms_are_made_and_reported_and_the_others_another_time(folder, tmp_path):
+    config = toy()
+    config.contrasts = {
+        name: {"about": name, "terms": ((1, "link", BITS), (-1, arm, BITS))}
+        for name, arm in (("swaps", "baseline"), ("rival", "word_list"))
+    }
+    shutil.copytree(folder / "runs", tmp_path / "some/runs", ignore=shutil.ignore_patterns("word_list"))
+    outcomes = study(config, tmp_path / "some", 1, ["baseline", "link"])
+    assert [*json.loads((tmp_path / "some/summary.json").read_text())] == ["baseline", "link"]
+    assert [*outcomes.contrasts()] == ["swaps"]
+    assert not (tmp_path / "some/runs/word_list").exists()
+    kept = json.loads((tmp_path / "some/declared.json").read_text())["declared"]
+    assert [name for name, _ in kept["contrasts"]] == ["swaps", "rival"]  # what the whole study declares
+
+
+@pytest.mark.parametrize(
+    ("arms", "said"),
+    [
+        (["baseline", "lonk"], "'lonk' is none of the study's arms: choose some of baseline, link, word_list"),
+        (["link"], "'baseline' is missing"),
+        (["baseline", "word_list"], "'link' is missing"),
+    ],
+)
+def test_some_arms_that_say_nothing_alone_are_refused(tmp_path, arms, said):
+    with pytest.raises(UserError, match=said):
+        study(toy(), tmp_path, 1, arms)
+    assert not [*tmp_path.iterdir()]
 
 
 def test_the_order_of_contrasts_is_declared(tmp_path):

@@ -1,7 +1,8 @@
 """The runs of a study: which are to be made, and making those that are missing, several at a time.
 
 OUT/data/HASH          prepared folders, one for all runs of the same data
-OUT/runs/ARM/SEED      a run's folder; what is finished is not run again, what was begun goes on
+OUT/runs/ARM/SEED      a run's folder; what is finished is not run again, what was begun goes on. Its finished.json.gz
+                       alone is enough of a finished one (`finished`)
 """
 
 import contextlib
@@ -14,7 +15,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import ml_collections
 from tqdm import tqdm
@@ -22,12 +23,14 @@ from tqdm import tqdm
 from linkjax import config as configs
 from linkjax.data.prepared import Prepared
 from linkjax.errors import Interrupted, UserError
+from linkjax.files import read_json
 from linkjax.initial import with_model
 from linkjax.studies.arms import Arm, Study
 from linkjax.training.interruptions import BY_CTRL_C, PREEMPTED
 from linkjax.workdir import CONFIG, SUMMARY, check_alike, prepare
 
-PROBE = "probe.json"
+PROBE, _RECORD = "probe.json", "finished.json.gz"
+_MOST_BYTES = 1 << 28
 _LOOK_SECONDS = 0.2
 _LEAVE_SECONDS = 120  # that runs have to save themselves when the study is stopped
 
@@ -40,6 +43,7 @@ class Run:
       flags: of `linkjax.train`, without its folders.
       config: what they come to.
       data: the prepared folder.
+      tokenizer_of: the run from whose prepared folder the tokenizer is taken.
     """
 
     arm: Arm
@@ -48,14 +52,21 @@ class Run:
     config: ml_collections.ConfigDict
     data: pathlib.Path
     workdir: pathlib.Path
+    tokenizer_of: "Run | None" = None
 
     @property
     def name(self) -> str:
         return f"{self.arm.name}, seed {self.seed}"
 
+    @property
+    def record(self) -> pathlib.Path:
+        return self.workdir / _RECORD
+
     def commands(self, probe: bool) -> list[list[str]]:
         """What is left to do, in order."""
         commands = []
+        if self.record.exists():
+            return commands
         if not (self.workdir / SUMMARY).exists():
             folders = [f"--workdir={self.workdir}", f"--config.data={self.data}"]
             commands.append([sys.executable, "-m", "linkjax.train", *self.flags, *folders])
@@ -86,6 +97,7 @@ def _run(study: Study, arm: Arm, seed: int, out: pathlib.Path, before: dict[tupl
     seeded = [flag.format(seed=seed) for flag in study.seed_flags]
     flags = (f"--config={arm.base}", *study.flags, *seeded, *arm.flags)
     workdir = out / "runs" / arm.name / str(seed)
+    tokenizer_of = None
     try:
         config = _config(flags, workdir)
         data = _data_folder(config, out)
@@ -93,17 +105,31 @@ def _run(study: Study, arm: Arm, seed: int, out: pathlib.Path, before: dict[tupl
         # A model to begin from has its tokenizer, which no other fits.
         fitting = [run for run in compared if run.config.init_from == config.init_from]
         if fitting and fitting[-1].data != data:
-            flags = (*flags, f"--config.tokenizer.path={fitting[-1].data}")
+            tokenizer_of = fitting[-1]
+            flags = (*flags, f"--config.tokenizer.path={tokenizer_of.data}")
             config = _config(flags, workdir)
             data = _data_folder(config, out)
-            if data.exists():  # by the name it was prepared with: the study may have been moved since
-                path = Prepared(data).manifest["settings"]["tokenizer"]["path"]
+            if path := _tokenizer_path(workdir, data):
                 flags = (*flags[:-1], f"--config.tokenizer.path={path}")
                 config = _config(flags, workdir)
         configs.run_settings(config)
     except UserError as error:
         raise UserError(f"the study's arm '{arm.name}': {error}") from error
-    return Run(arm, seed, flags, config, data, workdir)
+    return Run(arm, seed, flags, config, data, workdir, tokenizer_of)
+
+
+def _tokenizer_path(workdir: pathlib.Path, data: pathlib.Path) -> str:
+    """As a run was made, or its data prepared, with: the study may have been moved since. '' where neither was."""
+    if (workdir / _RECORD).exists():
+        return _begun_with(workdir).tokenizer.path
+    return Prepared(data).manifest["settings"]["tokenizer"]["path"] if data.exists() else ""
+
+
+def _begun_with(workdir: pathlib.Path) -> ml_collections.ConfigDict | None:
+    """The config of a run that was begun or is finished."""
+    if (workdir / _RECORD).exists():
+        return configs.from_dict(read_json(workdir / _RECORD, _MOST_BYTES)["config"])
+    return configs.from_json(workdir / CONFIG) if (workdir / CONFIG).exists() else None
 
 
 def _config(flags: Sequence[str], workdir: pathlib.Path) -> ml_collections.ConfigDict:
@@ -115,10 +141,9 @@ def _config(flags: Sequence[str], workdir: pathlib.Path) -> ml_collections.Confi
 def check_begun(runs: Sequence[Run]) -> None:
     """Raises UserError where a run was begun, or finished, with other settings than it would have now."""
     for run in runs:
-        if not (run.workdir / CONFIG).exists():
-            continue
         try:
-            check_alike(configs.from_json(run.workdir / CONFIG), run.config, run.workdir)
+            if before := _begun_with(run.workdir):
+                check_alike(before, run.config, run.workdir)
         except UserError as error:
             raise UserError(str(error).replace("--workdir", "--out")) from error
 
@@ -130,8 +155,10 @@ def _data_folder(config: ml_collections.ConfigDict, out: pathlib.Path) -> pathli
     return out / "data" / hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def carry_out(runs: Sequence[Run], probe: bool, processes: int) -> None:
+def carry_out(runs: Sequence[Run], probe: bool, processes: int, done: Callable[[Run], None]) -> None:
     """Makes what is missing, `processes` runs at a time. A line for each, or a bar in a terminal.
+
+    Args: `done` is told of each run that is finished.
 
     Raises:
       UserError: a run failed; what it said is in `log.txt` of its folder.
@@ -142,15 +169,17 @@ def carry_out(runs: Sequence[Run], probe: bool, processes: int) -> None:
     bar = tqdm(total=len(runs), initial=len(runs) - len(missing), unit="run", dynamic_ncols=True, disable=not terminal)
     with _stoppable(), bar:
         # All arms' tokenizers before those that take them; nothing waits for another run's data then.
-        for run in {run.data: run for run in missing}.values():
-            if not run.data.exists():
-                prepare(run.config, run.data)
+        for run in missing:
+            for needed in () if run.data.exists() else (run.tokenizer_of or run, run):
+                if not needed.data.exists():
+                    prepare(needed.config, needed.data)
         slots: list[_Work | None] = [None] * processes
         waiting = list(missing)
         try:
             while waiting or any(slots):
                 for slot, work in enumerate(slots):
                     if work and work.is_done():
+                        done(work.run)
                         bar.update()
                         slots[slot] = None
                     if not slots[slot] and waiting:
@@ -168,7 +197,7 @@ class _Work:
     """What a run has left to do, in a process of its own, one command after the other."""
 
     def __init__(self, run: Run, probe: bool, slot: int, slots: int):
-        self._run, self._commands, self._slot, self._slots = run, run.commands(probe), slot, slots
+        self.run, self._commands, self._slot, self._slots = run, run.commands(probe), slot, slots
         self._begin()
 
     def is_done(self) -> bool:
@@ -177,10 +206,10 @@ class _Work:
         if code is None:
             return False
         if code:
-            said = (self._run.workdir / "log.txt").read_text(errors="replace").strip().splitlines()
+            said = (self.run.workdir / "log.txt").read_text(errors="replace").strip().splitlines()
             raise UserError(
-                f"{self._run.name} ended with code {code}: {said[-1] if said else 'it said nothing'}"
-                f" (all of it in {self._run.workdir / 'log.txt'}). Mend that and start the study again."
+                f"{self.run.name} ended with code {code}: {said[-1] if said else 'it said nothing'}"
+                f" (all of it in {self.run.workdir / 'log.txt'}). Mend that and start the study again."
             )
         if not self._commands:
             return True
@@ -188,8 +217,8 @@ class _Work:
         return False
 
     def _begin(self) -> None:
-        self._run.workdir.mkdir(parents=True, exist_ok=True)
-        with (self._run.workdir / "log.txt").open("a") as log, own_cores(self._slot, self._slots):
+        self.run.workdir.mkdir(parents=True, exist_ok=True)
+        with (self.run.workdir / "log.txt").open("a") as log, own_cores(self._slot, self._slots):
             self.process = subprocess.Popen(
                 self._commands.pop(0), stdout=log, stderr=log, env=_environment(self._slot), start_new_session=True
             )

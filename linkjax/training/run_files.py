@@ -47,7 +47,7 @@ def disk_error(error: BaseException | None) -> OSError | None:
     return None
 
 
-def write_whole(path: pathlib.Path, text: str) -> None:
+def write_whole(path: pathlib.Path, content: str | bytes) -> None:
     """Writes a file that is there whole, after a power cut too, or as it was before.
 
     Raises:
@@ -55,8 +55,8 @@ def write_whole(path: pathlib.Path, text: str) -> None:
     """
     partial = path.with_suffix(".partial")
     with writing(path):
-        with partial.open("w", encoding="utf-8") as file:
-            file.write(text)
+        with partial.open("wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
