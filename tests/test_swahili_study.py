@@ -78,7 +78,7 @@ def test_withheld_verses_are_nowhere_in_the_english_and_read_ones_are(files, bib
     whole = [line_of[text] for text in withheld]
     assert there.isdisjoint(whole) and eights.isdisjoint(windows(whole, 8))
     apart = lines_of(files / "en_heldout.txt")
-    assert there.isdisjoint(apart) and len(apart) == pytest.approx(len(english) / 49, rel=0.1)
+    assert there.isdisjoint(apart) and len(apart) == pytest.approx(len(english) / 199, rel=0.1)
     assert set(apart).isdisjoint(line_of[text] for text in read + withheld)
 
 
@@ -90,10 +90,18 @@ def test_each_seed_draws_its_own_half(files):
 
 def test_half_of_the_verses_and_each_word_list_stand_beside(files):
     assert lines_of(files / "sw/half.txt") == lines_of(files / "sw/train.txt")[::2]
+    assert lines_of(files / "sw/measured.txt") == lines_of(files / "sw/heldout.txt")[::2]
     merged, *parts = (read_lexicon(files / f"{name}.tsv").entries for name in ("en-sw", "lexicons/wiktionary",
                                                                               "lexicons/freedict"))  # fmt: skip
     assert all(0.15 * len(merged) < len(part) < len(merged) for part in parts)
     assert set(merged) <= set().union(*parts)
+
+
+def test_words_typical_of_the_bible_are_told(files, bible):
+    words = lines_of(files / "bible_words.txt")
+    assert len(words) == 2000 and {"yahweh", "jesus", "king", "said"} <= {*words}
+    assert {*words}.isdisjoint({"file", "software", "university", "click"})
+    assert {*words} <= {word.lower() for line in bible for word in re.findall(r"[^\W_]+(?:['’-][^\W_]+)*", line)}
 
 
 def test_the_verses_of_both_languages_are_the_same(files, bible, verses):
@@ -192,13 +200,16 @@ def test_the_config_is_a_study_whose_files_are_in_one_folder(tmp_path, argument)
     config.evaluation_data = "elsewhere"
     study = read_study(config)
     runs = list_runs(study, tmp_path)
-    assert len({run.data for run in runs}) == {":cpu": 1, ":claim": 5 + 3}.get(argument, 5 + 5 * 3)
+    assert len({run.data for run in runs}) == {":cpu": 1, ":claim": 5 + 3}.get(argument, 5 + 6 * 3)
     for run in runs:
         settings = run.config
         half, one_list = run.arm.name.endswith("_half"), run.arm.name in ("link_wiktionary", "link_freedict")
         lists = f"lexicons/{run.arm.name[5:]}" if one_list else "en-sw"
         assert settings.target == f"elsewhere/sw/{'half' if half else 'train'}.txt"
+        assert settings.target_heldout == "elsewhere/sw/measured.txt"
         assert settings.lexicon == f"elsewhere/{lists}.tsv"
+        chosen = "elsewhere/bible_words.txt" if run.arm.name in ("link_domain", "link_non_domain") else ""
+        assert settings.link.domain_words == chosen
         assert settings.english == f"elsewhere/{run.seed}/en.txt" and settings.link.holdout == 0.1
         asked = settings.evaluations.split(",")
         assert asked[0] == "xcopa_sw" and settings.evaluation_data == "elsewhere"
@@ -218,7 +229,7 @@ def test_the_config_is_a_study_whose_files_are_in_one_folder(tmp_path, argument)
 
 def test_the_claim_is_declared_as_the_whole_study_is(tmp_path):
     claim, whole = (load_config(f"configs/studies/swahili.py{argument}") for argument in (":claim", ""))
-    assert len(list_runs(read_study(claim), tmp_path)) == 24 and len(list_runs(read_study(whole), tmp_path)) == 48
+    assert len(list_runs(read_study(claim), tmp_path)) == 24 and len(list_runs(read_study(whole), tmp_path)) == 54
     declaration(claim, tmp_path)
     (tmp_path / "runs/link/0").mkdir(parents=True)
     (tmp_path / "runs/link/0" / CONFIG).touch()

@@ -14,6 +14,7 @@ eight words in a row with one of those; which half is drawn for each seed by a h
     SEED/read.txt, withheld.txt    Swahili verses whose English is in en.txt, and those whose English is not
     sw/half.txt                    every other verse of the Swahili to train on
     en-sw.tsv                      both word lists merged; each alone in lexicons/
+    bible_words.txt                words that the Bible has more of than the other English
     xcopa/                         the test items alone: nothing is tuned on the others, so runs are scored on these
 """
 
@@ -22,12 +23,15 @@ import hashlib
 import pathlib
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from split_verses import read_verses, split, windows, write
 from web_bible import verse_lines
 
 from linkjax.errors import errors_as_sentences
+from linkjax.lexicon.coverage import count_english
+from linkjax.lexicon.domain import domain_words
 from linkjax.lexicon.formats import ReadOptions
 from linkjax.lexicon.merging import merge
 from linkjax.lexicon.readers import read_lexicon, write_lexicon
@@ -37,6 +41,7 @@ QUOTED = 8  # words in a row that another line must not share with withheld Engl
 _ENGLISH = ("web_bible", "wikipedia", "office_help")
 _LISTS = {"wiktionary": "wiktionary.en-sw.tsv", "freedict": "freedict-eng-swh.index"}
 _HELDOUT_ONE_IN = 200
+_TYPICAL = 2000  # words of the Bible
 
 
 def main() -> None:
@@ -81,6 +86,8 @@ def make(data: pathlib.Path, out: pathlib.Path, seeds: int) -> str:
     (out / "lexicons").mkdir(exist_ok=True)
     for name, entries in lists.items():
         write_lexicon(entries, out / f"lexicons/{name}.tsv")
+    bible, *other = (count_english(english[name]) for name in _ENGLISH)
+    _write(out / "bible_words.txt", (word for word, _ in domain_words(bible, sum(other, start=Counter()), _TYPICAL)))
     (out / "xcopa").mkdir(exist_ok=True)
     shutil.copyfile(data / "xcopa/test.sw.jsonl", out / "xcopa/test.sw.jsonl")
     return "\n".join([*said, f"{len(merged):,} entries in the word list"])

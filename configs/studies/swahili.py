@@ -2,7 +2,7 @@
 
     python tools/swahili_study.py --real_data=DIR --out=runs/swahili_files
     python -m linkjax.study --config=configs/studies/swahili.py:claim --out=runs/study_swahili  # 24 runs: the claim
-    python -m linkjax.study --config=configs/studies/swahili.py --out=runs/study_swahili        # 48: all of it
+    python -m linkjax.study --config=configs/studies/swahili.py --out=runs/study_swahili        # 54: all of it
 
 10.3 MB of English (a Bible, Wikipedia, help pages), 0.57 MB of the Swahili New Testament, Wiktionary's and FreeDict's
 word lists merged. Asked are a cloze of held-out verses, XCOPA, and words that were kept from being swapped. Of half of
@@ -10,9 +10,10 @@ the held-out verses, drawn anew for each seed, the English is withheld from trai
 whose English was read, minus the same on the others: only what the English says of them can move that.
 
 Declared beforehand: the dose, 30 % of the eligible words; the outcome, bits per byte of held-out Swahili; the contrast
-`knowledge`. A run is a model with 1.4 million weights that reads the English 1.2 times, 16 minutes on one CPU core; in
-one folder, one that `:claim` has made is not made again. `:gpu` is a larger form for one GPU, 91 million weights and
-some 17 passes over the English; it has not been run. `--config.evaluation_data=FOLDER` names the files' folder.
+`knowledge`. A run is a model with 1.4 million weights that reads the English once, a quarter of an hour on one CPU
+core; in one folder, one that `:claim` or `--arms` has made is not made again. `:gpu` is a larger form for one GPU, 91
+million weights and some 17 passes over the English; it has not been run. `--config.evaluation_data=FOLDER` names the
+files' folder.
 The learning rate is constant and what is evaluated an average of the weights, as in toy_link.py.
 """
 
@@ -161,6 +162,14 @@ def _arms(target_rate: float) -> dict[str, dict]:
     for source in ("wiktionary", "freedict"):
         flags = f"{_LINK} --config.lexicon={_FILES}/lexicons/{source}.tsv"
         arms[f"link_{source}"] = {"flags": flags, "about": f"the declared dose, only the pairs of {source}"}
+    for select, of in (
+        ("domain", "the words that the Bible has more of than other text"),
+        ("non_domain", "the others"),
+    ):
+        arms[f"link_{select}"] = {
+            "flags": f"{_LINK} --config.link.select={select} --config.link.domain_words={_FILES}/bible_words.txt",
+            "about": f"the declared share, but only of {of}",
+        }
     half = f"--config.target={_FILES}/sw/half.txt"
     arms["baseline_half"] = {"flags": f"{_OFF} {half}", "about": "no swaps, half of the Swahili verses"}
     arms["link_half"] = {
