@@ -101,7 +101,8 @@ def test_words_typical_of_the_bible_are_told(files, bible):
     words = lines_of(files / "bible_words.txt")
     assert len(words) == 2000 and {"yahweh", "jesus", "king", "said"} <= {*words}
     assert {*words}.isdisjoint({"file", "software", "university", "click"})
-    assert {*words} <= {word.lower() for line in bible for word in re.findall(r"[^\W_]+(?:['’-][^\W_]+)*", line)}
+    text = "\n".join(bible).lower().replace("’", "'")
+    assert all(word in text for word in words)
 
 
 def test_the_verses_of_both_languages_are_the_same(files, bible, verses):
