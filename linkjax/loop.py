@@ -176,7 +176,8 @@ class Loop:
             return score(rows)
 
         settings = self._settings
-        rank = self.step == settings.steps or self.step % (settings.eval_every * settings.rank_every) == 0
+        every = settings.eval_every * settings.rank_every
+        rank = settings.rank_every == 1 or self.step == settings.steps or self.step % every == 0
         try:
             metrics, items = self._suite.run(score_or_leave, rank)
         except _AskedToLeave:

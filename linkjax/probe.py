@@ -63,10 +63,11 @@ def confusion(model: Loaded, prepared: Prepared) -> dict[str, dict[str, float]]:
     for component in prepared.components:
         language = component["language"]
         samples.setdefault(language, []).extend(d.text for d in prepared.sample(component, _SAMPLE_BYTES))
-        heldout.setdefault(language, []).extend(d.text for d in prepared.heldout(component)[:_PROMPTS])
+        heldout.setdefault(language, []).extend(document.text for document in prepared.heldout(component))
     languages, found = Languages(samples, model.tokenizer), {}
-    for language, texts in heldout.items():
-        halves = [text.split() for text in texts[:_PROMPTS]]
+    for language, all_texts in heldout.items():
+        texts = all_texts[:: max(1, -(-len(all_texts) // _PROMPTS))]  # from all over: files have an order
+        halves = [text.split() for text in texts]
         beginnings = [" ".join(words[: min(len(words) // 2, _PROMPT_WORDS)]) for words in halves]
         room = model.settings.sequence_length - 1
         prompts = [text for text in beginnings if text and len(model.tokenizer.encode(text)) < room]

@@ -23,7 +23,7 @@ from linkjax.errors import UserError
 from linkjax.files import read_json
 from linkjax.lock import locked
 from linkjax.studies import report
-from linkjax.studies.arms import read_study, some_arms
+from linkjax.studies.arms import read_study, with_arms
 from linkjax.studies.cost import estimate
 from linkjax.studies.finished import keep, read_run
 from linkjax.studies.outcomes import Outcomes
@@ -36,28 +36,28 @@ _MOST_BYTES = 1 << 24
 
 def study(config: ml_collections.ConfigDict, out: pathlib.Path, processes: int, arms: Sequence[str] = ()) -> Outcomes:
     """Makes what is missing of all arms, or of some, and writes the report of these."""
-    chosen = some_arms(config, arms) if arms else config
-    settings, out = read_study(chosen), out.resolve()  # which runs know each other's folders by
+    settings, out = read_study(config), out.resolve()  # which runs know each other's folders by
+    settings = with_arms(settings, arms) if arms else settings
     out.mkdir(parents=True, exist_ok=True)
     with locked(out / ".lock", f"{out} is being studied"):
         runs = list_runs(settings, out)
-        check_begun(runs)
-        declared = declaration(config, out)
-        write_whole(out / "study.json", configs.to_json(chosen))
+        check_begun(runs, settings.probe)
+        late = declared_late(config, out)
+        write_whole(out / "study.json", configs.to_json(config))
         carry_out(runs, settings.probe, processes, keep)
         for one in runs:
             keep(one)  # which a study of before these records lacks
-        outcomes = Outcomes(settings, [read_run(run) for run in runs])
+        outcomes = Outcomes(settings, [read_run(run) for run in runs], late)
         write_whole(out / "runs.csv", outcomes.table())
         write_whole(out / "summary.json", json.dumps(outcomes.summary(), indent=1) + "\n")
         compared = {"comparisons": outcomes.comparisons(), "contrasts": outcomes.contrasts()}
         write_whole(out / "comparisons.json", json.dumps(compared, indent=1) + "\n")
-        report.write(outcomes, out, declared)
+        report.write(outcomes, out)
     return outcomes
 
 
-def declaration(config: ml_collections.ConfigDict, out: pathlib.Path) -> str:
-    """Says, for the report, whether the outcome was declared before the primary arm's runs; declared.json keeps it."""
+def declared_late(config: ml_collections.ConfigDict, out: pathlib.Path) -> str:
+    """Which declarations were made after the primary arm's runs had begun, '' = none; declared.json keeps them all."""
     now = json.loads(json.dumps({name: config.to_dict()[name] for name in _DECLARED}))  # as it is read back
     now["primary"].pop("about")
     now["contrasts"] = [[name, contrast["terms"]] for name, contrast in now["contrasts"].items()]  # the first counts
@@ -67,10 +67,7 @@ def declaration(config: ml_collections.ConfigDict, out: pathlib.Path) -> str:
     if kept["declared"] != now:
         kept = {"declared": now, "before": [*kept["before"], *([kept["declared"]] if begun else [])]}
     write_whole(path, json.dumps(kept, indent=1) + "\n")
-    if not kept["before"]:
-        return "Declared before the runs"
-    changed = ", ".join(name for name in _DECLARED if any(before.get(name) != now[name] for before in kept["before"]))
-    return f"Changed after runs had begun ({changed}; declared.json has what was declared before)"
+    return ", ".join(name for name in _DECLARED if any(before.get(name) != now[name] for before in kept["before"]))
 
 
 def run(config: ml_collections.ConfigDict, out: str, processes: str, dry_run: str, arms: str) -> None:
@@ -80,7 +77,8 @@ def run(config: ml_collections.ConfigDict, out: str, processes: str, dry_run: st
         raise UserError(f"--dry_run={dry_run}: choose yes or no.")
     names = arms.split(",") if arms else []
     if dry_run == "yes":
-        print(estimate(read_study(some_arms(config, names) if names else config), pathlib.Path(out or "runs/study")))
+        settings = read_study(config)
+        print(estimate(with_arms(settings, names) if names else settings, pathlib.Path(out or "runs/study")))
         return
     if not out:
         raise UserError("--out is missing: name the study's folder.")

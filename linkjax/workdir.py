@@ -183,7 +183,7 @@ def summarise(steps: int, prepared: Prepared, workdir: pathlib.Path) -> dict[str
     summary |= prepared.yardsticks()
     summary["lexicon_sha256"] = prepared.lexicon_hashes
     summary["versions"] = {
-        "linkjax": __version__,
+        "linkjax": code_version(),
         "jax": jax.__version__,
         "python": platform.python_version(),
     }

@@ -350,6 +350,24 @@ def test_the_best_and_every_so_many_th_stay(toy_folder, tmp_path):
         in_process(toy_folder, tmp_path / "other", keep_best="bits")
 
 
+def test_tasks_are_asked_less_often_than_bits_per_byte(toy_folder, tmp_path):
+    in_process(toy_folder, tmp_path / "run", steps=10, eval_every=2, rank_every=3)  # evaluations after 2, 4 ... steps
+    asked, measured = (
+        [record["step"] for record in read_metrics(tmp_path / "run") if metric in record]
+        for metric in ("fact_accuracy/english", "bits_per_byte/en")
+    )
+    assert asked == [6, 10] and measured == [2, 4, 6, 8, 10]
+    with pytest.raises(UserError, match="rank_every is 2, and keep_best needs all scores each time"):
+        in_process(toy_folder, tmp_path / "other", rank_every=2, keep_best="bits_per_byte/en")
+
+
+def test_a_score_of_a_task_is_kept_best_where_a_checkpoint_is_no_evaluation(toy_folder, tmp_path):
+    best = {"keep_best": "fact_accuracy/english", "checkpoint_every": 3, "eval_every": 2}
+    in_process(toy_folder, tmp_path / "run", steps=4, **best)
+    asked = [record["step"] for record in read_metrics(tmp_path / "run") if "fact_accuracy/english" in record]
+    assert asked == [2, 3, 4]
+
+
 def test_by_the_minutes(toy_folder, tmp_path):
     settings = {"checkpoint_every": 1000, "checkpoint_minutes": 1e-9, "keep_checkpoints": 100}
     in_process(toy_folder, tmp_path / "run", steps=4, **settings)

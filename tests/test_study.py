@@ -1,6 +1,7 @@
 """A study as a command: its runs, its report, and being stopped in the middle."""
 
 import dataclasses
+import gzip
 import json
 import os
 import pathlib
@@ -19,13 +20,13 @@ from linkjax.errors import UserError
 from linkjax.huggingface.settings import to_config
 from linkjax.model.decoder import ModelSettings
 from linkjax.studies import report
-from linkjax.studies.arms import Contrast, read_study
+from linkjax.studies.arms import Contrast, read_study, with_arms
 from linkjax.studies.curves import SpeedUp
 from linkjax.studies.finished import ENGLISH_AT_BEST, read_run
 from linkjax.studies.outcomes import Outcomes
 from linkjax.studies.page import Answer, Figure, Heading, Table, as_html, as_markdown
-from linkjax.studies.runs import check_begun, list_runs, own_cores
-from linkjax.study import declaration, study
+from linkjax.studies.runs import _check_prepared_alike, check_begun, list_runs, own_cores
+from linkjax.study import declared_late, study
 from tests.test_runs import ROOT, command, environment, run
 
 CONFIG = "configs/studies/toy_link.py:cpu"
@@ -220,22 +221,22 @@ def test_a_score_that_a_run_lacks_takes_no_report_away(folder, tmp_path):
 
 def test_what_is_declared_after_runs_have_begun_is_said_to_be(tmp_path):
     config = load_config(CONFIG)
-    assert declaration(config, tmp_path) == "Declared before the runs"
+    assert declared_late(config, tmp_path) == ""
     config.margin = 0.1
-    assert declaration(config, tmp_path) == "Declared before the runs"
+    assert declared_late(config, tmp_path) == ""
     (tmp_path / "runs/link/0").mkdir(parents=True)
     (tmp_path / "runs/link/0/config.json").touch()
-    assert declaration(config, tmp_path) == "Declared before the runs"
+    assert declared_late(config, tmp_path) == ""
     config.seeds = (0, 1, 2)
     for _ in range(2):
-        assert declaration(config, tmp_path).startswith("Changed after runs had begun (seeds;")
+        assert declared_late(config, tmp_path) == "seeds"
     assert json.loads((tmp_path / "declared.json").read_text())["before"][0]["margin"] == 0.1
     config.primary["arm"] = "word_list"  # of which there is no run yet
-    assert declaration(config, tmp_path).startswith("Changed after runs had begun (primary, seeds;")
+    assert declared_late(config, tmp_path) == "primary, seeds"
     (tmp_path / "declared.json").unlink()
     config.primary["arm"] = "link"  # of which there are runs, before which nothing is known to have been declared
     for _ in range(2):
-        assert declaration(config, tmp_path).startswith("Changed after runs had begun (primary, margin, equivalent,")
+        assert declared_late(config, tmp_path).startswith("primary, margin, equivalent")
 
 
 def test_a_study_is_begun_by_a_py_file(folder):
@@ -272,7 +273,8 @@ def test_a_study_may_be_moved_and_its_files_folder_have_blanks(tmp_path):
 def test_a_study_that_was_moved_goes_on(folder, tmp_path):
     moved = shutil.copytree(folder, tmp_path / "moved")
     shutil.rmtree(moved / "runs/word_list/0")  # whose tokenizer is another arm's
-    (moved / "runs/link/1/summary.json").unlink()
+    for name in ("summary.json", "finished.json.gz"):
+        (moved / "runs/link/1" / name).unlink()
     kept = (moved / "runs/link/0/metrics.jsonl").stat().st_mtime_ns
     done = run("study", f"--config={CONFIG}", f"--out={moved}", "--processes=2")
     assert done.stdout.replace(str(moved), str(folder)) == (folder / "stdout.txt").read_text()
@@ -300,6 +302,24 @@ def test_a_study_is_reported_and_gone_on_with_from_its_records_alone(folder, tmp
     assert len([*tmp_path.glob("carried/data/*/tokenizer.model")]) == 2
 
 
+def rewritten(record, **changes):
+    kept = json.loads(gzip.decompress(record.read_bytes()))
+    record.write_bytes(gzip.compress(json.dumps(kept | changes).encode()))
+
+
+def test_a_record_of_other_data_or_without_the_probe_that_is_asked_for_is_refused(folder, tmp_path):
+    shutil.copytree(folder / "runs", tmp_path / "runs", ignore=shutil.ignore_patterns("checkpoints"))
+    shutil.copytree(folder / "data", tmp_path / "data")
+    runs = list_runs(read_study(toy()), tmp_path)
+    baseline = runs[0]
+    with pytest.raises(UserError, match=r"baseline/0/finished\.json\.gz is of a run that was not probed"):
+        check_begun(runs, probe=True)
+    _check_prepared_alike(baseline.data, runs)
+    rewritten(baseline.record, data_sha256="0" * 64)
+    with pytest.raises(UserError, match="is not what baseline, seed 0 was trained on"):
+        _check_prepared_alike(baseline.data, runs)
+
+
 def test_some_arms_are_made_and_reported_and_the_others_another_time(folder, tmp_path):
     config = toy()
     config.contrasts = {
@@ -313,6 +333,22 @@ def test_some_arms_are_made_and_reported_and_the_others_another_time(folder, tmp
     assert not (tmp_path / "some/runs/word_list").exists()
     kept = json.loads((tmp_path / "some/declared.json").read_text())["declared"]
     assert [name for name, _ in kept["contrasts"]] == ["swaps", "rival"]  # what the whole study declares
+    assert "1 are left out: word_list" in (tmp_path / "some/report.md").read_text().replace("\\", "")
+
+
+def test_what_is_left_out_still_counts_as_tested(folder):
+    terms = {name: Contrast(name, ((1, "link", metric), (-1, arm, metric)))
+             for name, arm, metric in (("rival", "word_list", BITS), ("b", "baseline", BITS),
+                                       ("c", "baseline", "bits_per_byte/en"))}  # fmt: skip
+    settings = dataclasses.replace(read_study(toy()), contrasts=terms)
+    finished = [read_run(one) for one in runs_of(folder)]
+    whole, some = Outcomes(settings, finished), Outcomes(with_arms(settings, ["baseline", "link"]), finished)
+    assert [*whole.contrasts()] == [*terms] and [*some.contrasts()] == ["b", "c"]
+    for name in "bc":  # and the first that is left is not taken for the declared one
+        assert some.contrasts()[name]["p_corrected"] == whole.contrasts()[name]["p_corrected"]
+    for outcomes, times in ((whole, 1), (some, 2)):  # of word_list's one seed there is no p
+        (entry,) = [of for of in outcomes.comparisons() if (of["arm"], of["metric"]) == ("link", BITS)]
+        assert entry["p_corrected"] == min(times * entry["p"], 1)
 
 
 @pytest.mark.parametrize(
@@ -332,11 +368,11 @@ def test_some_arms_that_say_nothing_alone_are_refused(tmp_path, arms, said):
 def test_the_order_of_contrasts_is_declared(tmp_path):
     config = toy()
     config.contrasts = {name: {"about": name, "terms": ((1, "link", "loss"),)} for name in "ab"}
-    declaration(config, tmp_path)
+    declared_late(config, tmp_path)
     (tmp_path / "runs/link/0").mkdir(parents=True)
     (tmp_path / "runs/link/0/config.json").touch()
     config.contrasts = {name: config.contrasts[name] for name in "ba"}
-    assert declaration(config, tmp_path).startswith("Changed after runs had begun (contrasts;")
+    assert declared_late(config, tmp_path) == "contrasts"
 
 
 def test_what_needs_no_figures_needs_no_matplotlib():

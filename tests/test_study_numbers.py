@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from linkjax.studies import inference, outcomes, wording
+from linkjax.studies import finished, inference, wording
 from linkjax.studies.curves import Curves, needed, score_at, speed_up
 
 STEPS = np.arange(1, 101) * 10.0
@@ -149,16 +149,16 @@ def test_differences_of_items_are_paired_by_cluster():
 
 def test_items_count_in_their_own_metric_where_groups_are_called_alike(tmp_path, monkeypatch):
     asked = [{"name": "cloze_sw", "metric": "cloze"}, {"name": "xcopa_sw", "metric": "xcopa"}]
-    monkeypatch.setattr(outcomes, "Prepared", lambda folder: SimpleNamespace(manifest={"evaluations": asked}))
-    monkeypatch.setattr(outcomes, "_evaluations", lambda *_: [])
-    monkeypatch.setattr(outcomes, "_asked", lambda _: {})
+    monkeypatch.setattr(finished, "Prepared", lambda folder: SimpleNamespace(manifest={"evaluations": asked}))
+    monkeypatch.setattr(finished, "_evaluations", lambda *_: [])
+    monkeypatch.setattr(finished, "_asked", lambda _: {})
     summary = {"cloze/sw": 0.5, "cloze_open/sw": 0.0, "xcopa/sw": 1.0, "xcopa_open/sw": 0.0, "chance": {"xcopa": 0.5}}
     (tmp_path / "summary.json").write_text(json.dumps(summary))
     items = [("cloze_sw", "verse", True), ("cloze_sw", "verse", False), ("xcopa_sw", "1", True)]
     lines = [{"task": task, "cluster": cluster, "group": "sw", "correct": right} for task, cluster, right in items]
     (tmp_path / "items.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    found = outcomes.read_run(SimpleNamespace(workdir=tmp_path, data=tmp_path))
-    assert found.items == {"cloze/sw": {"cloze_sw verse": (1, 2)}, "xcopa/sw": {"xcopa_sw 1": (1, 1)}}
+    run = finished.from_files(SimpleNamespace(workdir=tmp_path, data=tmp_path))
+    assert run.items == {"cloze/sw": {"cloze_sw verse": (1, 2)}, "xcopa/sw": {"xcopa_sw 1": (1, 1)}}
 
 
 def test_shares_leads_and_bits_per_byte_have_their_own_units():

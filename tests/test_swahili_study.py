@@ -15,7 +15,7 @@ from linkjax.lexicon.readers import read_lexicon
 from linkjax.preparation import cloze
 from linkjax.studies.arms import read_study
 from linkjax.studies.runs import list_runs
-from linkjax.study import declaration
+from linkjax.study import declared_late
 from linkjax.workdir import CONFIG
 from tests.conftest import ROOT
 
@@ -231,10 +231,10 @@ def test_the_config_is_a_study_whose_files_are_in_one_folder(tmp_path, argument)
 def test_the_claim_is_declared_as_the_whole_study_is(tmp_path):
     claim, whole = (load_config(f"configs/studies/swahili.py{argument}") for argument in (":claim", ""))
     assert len(list_runs(read_study(claim), tmp_path)) == 24 and len(list_runs(read_study(whole), tmp_path)) == 54
-    declaration(claim, tmp_path)
+    declared_late(claim, tmp_path)
     (tmp_path / "runs/link/0").mkdir(parents=True)
     (tmp_path / "runs/link/0" / CONFIG).touch()
-    assert declaration(whole, tmp_path) == "Declared before the runs"
+    assert declared_late(whole, tmp_path) == ""
 
 
 def test_xcopa_is_asked_with_its_test_items(files):

@@ -37,7 +37,7 @@ def get_config(argument: str = ""):
     config.equivalent = ("scramble",)
     config.contrasts = {
         "right_pairs": {
-            "about": "What the right pairs do, LINK minus wrong pairs",
+            "about": "LINK minus wrong pairs",
             "terms": ((1, "link", _HELDOUT), (-1, "scramble", _HELDOUT)),
         },
         "falling_dose": {

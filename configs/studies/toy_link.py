@@ -85,7 +85,7 @@ def get_config(argument: str = ""):
     }
     config.contrasts = {
         "right_pairs": {
-            "about": "What the right pairs do, LINK minus wrong pairs",
+            "about": "LINK minus wrong pairs",
             "terms": ((1, "link", _HELDOUT), (-1, "scramble", _HELDOUT)),
         },
         "right_pairs_apart": {

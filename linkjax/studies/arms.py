@@ -90,7 +90,12 @@ class Contrast:
 
 @dataclasses.dataclass(frozen=True)
 class Study:
-    """A study's config, checked."""
+    """A study's config, checked.
+
+    Attributes:
+      contrasts: all of the config, also those of arms that are left out.
+      left_out: arms that the config has too.
+    """
 
     title: str
     question: str
@@ -106,6 +111,7 @@ class Study:
     contrasts: dict[str, Contrast]
     doses: tuple[str, ...]
     probe: bool
+    left_out: tuple[Arm, ...] = ()
 
     def arm(self, name: str) -> Arm:
         return next(arm for arm in self.arms if arm.name == name)
@@ -201,33 +207,30 @@ def read_study(config: ml_collections.ConfigDict) -> Study:
     )
 
 
-def some_arms(config: ml_collections.ConfigDict, names: Sequence[str]) -> ml_collections.ConfigDict:
+def with_arms(study: Study, names: Sequence[str]) -> Study:
     """The study with some of its arms, and with what is said of them alone.
 
     Raises:
       UserError: one of them is none of its arms, or is compared with an arm that is left out.
     """
-    if unknown := [name for name in names if name not in config.arms]:
-        raise UserError(f"'{unknown[0]}' is none of the study's arms: choose some of {', '.join(config.arms)}.")
-    against = [config.arms[name].get("against", "") for name in names]
-    if missing := [name for name in (config.primary["arm"], *against) if name and name not in names]:
+    known = [arm.name for arm in study.arms]
+    if unknown := [name for name in names if name not in known]:
+        raise UserError(f"'{unknown[0]}' is none of the study's arms: choose some of {', '.join(known)}.")
+    needed = [study.primary.arm, *(study.arm(name).against for name in names)]
+    if missing := [name for name in needed if name and name not in names]:
         raise UserError(f"'{missing[0]}' is missing: others are compared with it, or it is what the study is about.")
-    config = config.copy_and_resolve_references()
-    config.arms = {name: about for name, about in config.arms.items() if name in names}
-    config.contrasts = {
-        name: contrast
-        for name, contrast in config.contrasts.items()
-        if all(arm in names for _, arm, _ in contrast["terms"])
+    curves = {
+        name: (axis, tuple(point for point in points if point[1] in names))
+        for name, (axis, points) in study.curves.items()
     }
-    config.equivalent, config.doses = (
-        tuple(name for name in listed if name in names) for listed in (config.equivalent, config.doses)
+    return dataclasses.replace(
+        study,
+        arms=tuple(arm for arm in study.arms if arm.name in names),
+        left_out=tuple(arm for arm in study.arms if arm.name not in names),
+        equivalent=tuple(name for name in study.equivalent if name in names),
+        doses=tuple(name for name in study.doses if name in names),
+        curves={name: curve for name, curve in curves.items() if len(curve[1]) > 1},
     )
-    config.curves = {
-        name: curve | {"points": tuple(point for point in curve["points"] if point[1] in names)}
-        for name, curve in config.curves.items()
-    }
-    config.curves = {name: curve for name, curve in config.curves.items() if len(curve["points"]) > 1}
-    return config
 
 
 def _arm(name: str, about: Mapping[str, Any], seeds: int) -> Arm:

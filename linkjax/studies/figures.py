@@ -1,6 +1,7 @@
 """The figures of a study's report, as SVG for the page and PNG for Markdown."""
 
 import io
+import itertools
 import pathlib
 from collections.abc import Sequence
 
@@ -19,7 +20,7 @@ def learning_curves(outcomes: Outcomes, arms: Sequence[Arm], metric: str, path: 
     figure, axes = _figure()
     scale = 100 if is_share(metric) else 1
     drawn = False
-    for arm, colour in zip(arms, _COLOURS, strict=False):
+    for arm, colour in zip(arms, itertools.cycle(_COLOURS), strict=False):
         if (curves := outcomes.curves(arm, metric)) is None:
             continue
         sign = -1 if metric.startswith(BITS) else 1

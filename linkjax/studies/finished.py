@@ -20,7 +20,7 @@ from linkjax.studies.runs import PROBE, Run
 from linkjax.studies.wording import BITS
 from linkjax.training.metrics import read_metrics
 from linkjax.training.run_files import write_whole
-from linkjax.workdir import SUMMARY, code_version
+from linkjax.workdir import SUMMARY
 
 ENGLISH_AT_BEST = f"{BITS}{ENGLISH} at best"  # of a run's evaluations: a small text read often is overfitted at the end
 WAYS = ("step", "english_bytes", "flops", "seconds")  # what a speed-up is measured in
@@ -46,31 +46,31 @@ class Finished(NamedTuple):
 
 
 def read_run(run: Run) -> Finished:
-    """Of a run that is finished."""
-    if run.record.exists():
-        kept = read_json(run.record, _MOST_BYTES)
-        asked = {metric: frozenset(hashes) for metric, hashes in kept["asked"].items()}
-        items = {metric: {name: tuple(of) for name, of in of.items()} for metric, of in kept["items"].items()}
-        return Finished(run, kept["evaluations"], kept["scores"], items, kept["chance"], asked)
-    return _from_files(run)
+    """Of a run whose record was kept."""
+    kept = run.kept
+    asked = {metric: frozenset(hashes) for metric, hashes in kept["asked"].items()}
+    items = {metric: {name: tuple(of) for name, of in of.items()} for metric, of in kept["items"].items()}
+    return Finished(run, kept["evaluations"], kept["scores"], items, kept["chance"], asked)
 
 
 def keep(run: Run) -> None:
     """Writes the record of a run that is finished, if there is none."""
     if run.record.exists():
         return
-    found = _from_files(run)
+    found = from_files(run)
     kept = found._asdict() | {
         "run": run.name,
         "asked": {metric: sorted(hashes) for metric, hashes in found.asked.items()},
         "config": run.config.to_dict(),
-        "linkjax": code_version(),
+        "probed": (run.workdir / PROBE).exists(),
+        "data_sha256": Prepared(run.data).fingerprint,
         "versions": read_json(run.workdir / SUMMARY, _MOST_BYTES)["versions"],
     }
     write_whole(run.record, gzip.compress(json.dumps(kept).encode(), mtime=0))
 
 
-def _from_files(run: Run) -> Finished:
+def from_files(run: Run) -> Finished:
+    """Of a run that is finished, from its folder and its data."""
     summary = read_json(run.workdir / SUMMARY, _MOST_BYTES)
     scores = {name: value for name, value in summary.items() if isinstance(value, int | float) and name not in _TIMES}
     if (run.workdir / PROBE).exists():

@@ -79,12 +79,15 @@ def compare(arm_S: Sequence[float], baseline_S: Sequence[float], margin: float) 
     }
 
 
-def holm(ps: Sequence[float]) -> list[float]:
-    """p values corrected for being several (Holm 1979)."""
+def holm(ps: Sequence[float], others: int = 0) -> list[float]:
+    """p values corrected for being several (Holm 1979).
+
+    Args: `others`, how many more tests of the family there are, of which no p is known: as if theirs were higher.
+    """
     order = np.argsort(ps)
     corrected, highest = np.zeros(len(ps)), 0.0
     for rank, index in enumerate(order):
-        highest = max(highest, min((len(ps) - rank) * ps[index], 1.0))
+        highest = max(highest, min((len(ps) + others - rank) * ps[index], 1.0))
         corrected[index] = highest
     return corrected.tolist()
 

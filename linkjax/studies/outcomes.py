@@ -26,8 +26,9 @@ _FEWEST_CLUSTERS = 8  # of items that an interval is drawn from; of a few, drawi
 class Outcomes:
     """All that is said of a study, from its finished runs alone."""
 
-    def __init__(self, study: Study, finished: Sequence[Finished]):
-        self.study = study
+    def __init__(self, study: Study, finished: Sequence[Finished], declared_late: str = ""):
+        """Args: `declared_late`, what was declared only after runs had begun."""
+        self.study, self.declared_late = study, declared_late
         self._of = {
             arm.name: [one for seed in study.seeds_of(arm) for one in finished
                        if one.run.arm.name == arm.name and one.run.seed == seed]
@@ -114,9 +115,10 @@ class Outcomes:
             return f"{arm.against} learns nothing here"
         if not all(map(self._is_steady, both)):
             return "it takes a constant learning rate and dose, so that every evaluation stands for the end of a run"
-        counts = [0 if curves is None else curves.at_SxE.shape[1] for curves in (self.curves(a, metric) for a in both)]
+        counts = [1 if curves is None else curves.at_SxE.shape[1] for curves in (self.curves(a, metric) for a in both)]
         if min(counts) < _FEWEST:
-            return f"{min(counts)} evaluations are too few to read it from, it takes {_FEWEST}"
+            few = "one evaluation is" if min(counts) == 1 else f"{min(counts)} evaluations are"
+            return f"{few} too few to read it from, it takes {_FEWEST}"
         return ""
 
     def _is_steady(self, arm: Arm) -> bool:
@@ -147,7 +149,10 @@ class Outcomes:
 
     def asked_alike(self, arm: Arm, metric: str) -> bool:
         """Whether an arm was asked in a metric what its baseline was asked, seed by seed."""
-        pairs = zip(self._of[arm.name], self._of[arm.against], strict=False)
+        return self._both_asked(arm, self.study.arm(arm.against), metric)
+
+    def _both_asked(self, arm: Arm, other: Arm, metric: str) -> bool:
+        pairs = zip(self._of[arm.name], self._of[other.name], strict=False)
         return all(
             ours.asked.get(name) == theirs.asked.get(name)
             for ours, theirs in pairs
@@ -157,11 +162,16 @@ class Outcomes:
 
     def comparison(self, arm: Arm, metric: str) -> dict[str, Any]:
         """Against its baseline on the same seeds; see `inference.compare`, p not corrected."""
-        ours = self.values(arm, metric)
         baseline = self.study.arm(arm.against)
-        theirs = self.values(baseline, metric)[: len(ours)]
+        found = self._difference(arm, baseline, metric)
+        return found | {"at_equal_english": self._at_equal_english(arm, baseline, metric)}
+
+    def _difference(self, arm: Arm, other: Arm, metric: str) -> dict[str, Any]:
+        """Of the seeds that both have; of ranked items with the wider interval."""
+        count = min(arm.seeds, other.seeds)
+        ours, theirs = (self.values(one, metric)[:count] for one in (arm, other))
         found = inference.compare(ours, theirs, self.study.margin)
-        items = [[one.items.get(metric) for one in self._of[name][: len(ours)]] for name in (arm.name, arm.against)]
+        items = [[one.items.get(metric) for one in self._of[of.name][:count]] for of in (arm, other)]
         if (
             found["interval"]
             and all(map(all, items))
@@ -169,7 +179,7 @@ class Outcomes:
         ):
             of_items = inference.difference_of_items(*items)
             found["interval"] = [min(found["interval"][0], of_items[0]), max(found["interval"][1], of_items[1])]
-        return found | {"at_equal_english": self._at_equal_english(arm, baseline, metric)}
+        return found
 
     def _at_equal_english(self, arm: Arm, baseline: Arm, metric: str) -> float | None:
         """The difference where both have read as much English as the one that has read less of it at its end.
@@ -190,6 +200,7 @@ class Outcomes:
         """Every arm that has a baseline, in every tested metric that says something.
 
         p is corrected over the arms of a metric, but for the declared outcome's: that is one test, chosen beforehand.
+        Arms that are left out count among these.
         One that was asked other items than its baseline, or read other held-out text, has a score and no difference.
         """
         found = []
@@ -207,7 +218,8 @@ class Outcomes:
                 if (entry["arm"], metric) == (self.study.primary.arm, self.study.primary.metric):
                     entry["p_corrected"] = entry["p"]
             tested = [entry for entry in of_metric if entry["p"] is not None and "p_corrected" not in entry]
-            for entry, p in zip(tested, inference.holm([entry["p"] for entry in tested]), strict=True):
+            others = sum(arm.against != "" for arm in self.study.left_out)
+            for entry, p in zip(tested, inference.holm([entry["p"] for entry in tested], others), strict=True):
                 entry["p_corrected"] = p
             found += of_metric
         return found
@@ -215,22 +227,33 @@ class Outcomes:
     def contrasts(self) -> dict[str, dict[str, Any]]:
         """By name what `inference.compare` says of the sum against 0, over the seeds that all its arms have.
 
-        The first is a declared one; the others' p are corrected, for as many as they are. A contrast with a metric that
-        was not measured is left out.
+        The first is a declared one; the others' p are corrected, for as many as are declared. A contrast with an arm
+        or a metric that was not measured, or in which its arms were asked different items, is left out.
         """
-        found = {}
+        found, names = {}, {arm.name for arm in self.study.arms}
         for name, contrast in self.study.contrasts.items():
+            if any(arm not in names for _, arm, _ in contrast.terms):
+                continue
             terms = [(factor, self.study.arm(arm), metric) for factor, arm, metric in contrast.terms]
             if any(metric not in one.scores for _, arm, metric in terms for one in self._of[arm.name]):
+                continue
+            of_metric: dict[str, list[Arm]] = {}
+            for _, arm, metric in terms:
+                of_metric.setdefault(metric, []).append(arm)
+            if not all(self._both_asked(arms[0], arm, metric) for metric, arms in of_metric.items() for arm in arms):
                 continue
             count = min(arm.seeds for _, arm, _ in terms)
             sums_S = sum(factor * np.array(self.values(arm, metric)[:count]) for factor, arm, metric in terms)
             found[name] = {"about": contrast.about, "metric": terms[0][2], "by_seed": sums_S.tolist()}
-            found[name] |= inference.compare(sums_S, np.zeros(count), self.study.margin)
+            if [factor for factor, _, _ in terms] == [1, -1] and len(of_metric) == 1:
+                found[name] |= self._difference(terms[0][1], terms[1][1], terms[0][2])
+            else:
+                found[name] |= inference.compare(sums_S, np.zeros(count), self.study.margin)
             found[name]["p_corrected"] = found[name]["p"]
         declared = next(iter(self.study.contrasts), "")
         others = [of for name, of in found.items() if name != declared and of["p"] is not None]
-        for of, p in zip(others, inference.holm([of["p"] for of in others]), strict=True):
+        corrected = inference.holm([of["p"] for of in others], len(self.study.contrasts) - 1 - len(others))
+        for of, p in zip(others, corrected, strict=True):
             of["p_corrected"] = p
         return found
 

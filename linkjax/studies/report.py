@@ -12,13 +12,14 @@ from linkjax.studies.outcomes import ENGLISH_AT_BEST, Outcomes
 from linkjax.studies.page import Answer, Block, Figure, Heading, Paragraph, Table, as_html, as_markdown
 from linkjax.training.run_files import write_whole
 
-_SIGNIFICANT = 0.05
+_LEVEL = 0.05
 _WAYS = {"step": "steps", "english_bytes": "bytes of English", "flops": "FLOPs", "seconds": "seconds"}
 _HOW = (
     "Brackets are 95 % intervals: of ranked items by drawing seeds and clusters of items (hierarchical bootstrap), of"
-    " other scores by Student's t over seeds; of differences, which are paired by seed, the wider of both. p is of the"
-    " paired t-test: of the declared outcome and of the first contrast as it is, of others corrected (Holm) for the"
-    " arms of the same metric, or for the contrasts; p of equivalence is not corrected. An arm with fewer seeds than"
+    " other scores by Student's t over seeds; of the difference of two arms, which is paired by seed, the wider of"
+    " both. p is of the paired t-test: of the declared outcome and of the first contrast as it is, of others corrected"
+    " (Holm) for the study's arms, or for its contrasts; p of equivalence is not corrected. Called significant is what"
+    " has p below 0.05 and an interval without 0. An arm with fewer seeds than"
     " its baseline is compared over the seeds it has. A speed-up is the baseline's cost of a score over the arm's, on"
     " the mean curve over seeds without its noise (isotonic regression), its interval by drawing seeds; an arm that"
     " never gets there is below the ratio shown, and counts as 0 in the interval. Seconds are those of runs as they"
@@ -31,10 +32,10 @@ def conclusions(outcomes: Outcomes) -> str:
     return "\n".join(_conclusions(outcomes))
 
 
-def write(outcomes: Outcomes, out: pathlib.Path, declared: str = "Declared before the runs") -> None:
-    """report.html, and report.md with figures/. `declared` says when the declared outcome was."""
+def write(outcomes: Outcomes, out: pathlib.Path) -> None:
+    """report.html, and report.md with figures/."""
     (out / "figures").mkdir(exist_ok=True)
-    blocks = list(_blocks(outcomes, out / "figures", declared))
+    blocks = list(_blocks(outcomes, out / "figures"))
     write_whole(out / "report.html", as_html(outcomes.study.title, blocks))
     write_whole(out / "report.md", as_markdown(outcomes.study.title, blocks))
 
@@ -64,16 +65,27 @@ def _conclusions(outcomes: Outcomes) -> list[str]:
         said.append(
             f"The price in English, {arm.name} minus {arm.against}: {', '.join(prices)}; held-out text, more is worse."
         )
+    if outcomes.declared_late:
+        said.append(f"Declared after runs had begun: {outcomes.declared_late}; declared.json has what was before.")
+    if study.left_out:
+        names = ", ".join(arm.name for arm in study.left_out)
+        said.append(f"Of the study's arms {len(study.left_out)} are left out: {names}.")
     return said + ([_verdict(outcomes)] if study.doses else [])
+
+
+def _is_sure(found: dict[str, Any]) -> bool:
+    p, interval = found.get("p_corrected"), found["interval"]
+    return p is not None and p < _LEVEL and not interval[0] <= 0 <= interval[1]
 
 
 def _primary(outcomes: Outcomes, arm: Arm, metric: str, found: dict[str, Any] | None) -> str:
     baseline = outcomes.study.arm(arm.against)
     what = outcomes.study.primary.about
     ours, theirs = (wording.score(metric, outcomes.score(one, metric)) for one in (arm, baseline))
+    swapped = wording.value("", outcomes.mean(arm, "link/swapped_share"))
     scores = (
-        f"{arm.name} ({arm.about}) is at {ours}, {baseline.name} ({baseline.about}) at {theirs} in {metric}, {what},"
-        f" over {arm.seeds} seeds (95 % intervals)"
+        f"{arm.name} ({arm.about}; {swapped} of all English words) is at {ours}, {baseline.name} ({baseline.about}) at"
+        f" {theirs} in {metric}, {what}, over {arm.seeds} seeds (95 % intervals)"
     )
     if not outcomes.asked_alike(arm, metric):
         return f"{scores}: they were asked other items, so no difference is taken."
@@ -83,7 +95,7 @@ def _primary(outcomes: Outcomes, arm: Arm, metric: str, found: dict[str, Any] | 
     if found["p"] is None:
         return f"{scores}: {shown}. {_unsure(arm)} nothing of how sure that is."
     p = f"p {wording.p_said(found['p_corrected'])}"
-    if found["p_corrected"] < _SIGNIFICANT:
+    if _is_sure(found):
         return f"{scores}: {shown}, {p}."
     least = wording.difference(metric, found["detectable"], None).lstrip("+")
     return f"{scores}: {shown} is not significant ({p}); a difference of {least} would probably have been found."
@@ -125,13 +137,13 @@ def _equivalence(arm: Arm, metric: str, found: dict[str, Any], margin: float) ->
             f"Whether {arm.name} is equivalent to {arm.against} cannot be said: {shown}. {_unsure(arm)} nothing of it."
         )
     said = f"{arm.name} ({arm.about})"
-    if p < _SIGNIFICANT:
+    if p < _LEVEL:
         return (
             f"{said} is equivalent to {arm.against}: {shown}; a difference of {within} is ruled out by two one-sided"
             f" tests, p {wording.p_said(p)}."
         )
     better = found["p_not_less" if metric.startswith(wording.BITS) else "p_not_more"]
-    if better < _SIGNIFICANT:
+    if better < _LEVEL:
         return (
             f"{said} is no better than {arm.against}: {shown}; a gain of {within} is ruled out, p"
             f" {wording.p_said(better)}."
@@ -148,7 +160,7 @@ def _verdict(outcomes: Outcomes) -> str:
     if not found:
         return "Whether LINK helps here cannot be told: no dose has a difference to its baseline."
     gains = {name: sign * entry["difference"] for name, entry in found.items()}
-    sure = {name for name, entry in found.items() if (entry.get("p_corrected") or 1.0) < _SIGNIFICANT}
+    sure = {name for name, entry in found.items() if _is_sure(entry)}
     helpful = [name for name in sure if gains[name] > 0]
     best = max(helpful or found, key=lambda name: gains[name])
     gain = wording.difference(metric, found[best]["difference"], found[best]["interval"])
@@ -166,11 +178,11 @@ def _contrast(found: dict[str, Any]) -> str:
     shown = wording.difference(found["metric"], found["difference"], found["interval"])
     if found["p"] is None:
         return f"{found['about']}: {shown}."
-    sure = "" if found["p_corrected"] < _SIGNIFICANT else ", not significant"
+    sure = "" if _is_sure(found) else ", not significant"
     return f"{found['about']}: {shown}, p {wording.p_said(found['p_corrected'])}{sure}."
 
 
-def _blocks(outcomes: Outcomes, figures: pathlib.Path, declared: str) -> Iterator[Block]:
+def _blocks(outcomes: Outcomes, figures: pathlib.Path) -> Iterator[Block]:
     study = outcomes.study
     primary, metric = study.arm(study.primary.arm), study.primary.metric
     yield Paragraph(study.question)
@@ -181,10 +193,11 @@ def _blocks(outcomes: Outcomes, figures: pathlib.Path, declared: str) -> Iterato
     for against, arms in others:
         yield from _learning(outcomes, metric, [study.arm(against), *arms], figures / f"learning_{against}.png")
     yield Heading("What was compared")
+    when = "" if outcomes.declared_late else " before the runs"
     yield Table(
         ["arm", "against", "seeds", "what it is", "flags"],
         [[arm.name, arm.against, str(arm.seeds), arm.about, " ".join(arm.flags)] for arm in study.arms],
-        f"All: --config={primary.base} {' '.join(study.flags)}. {declared}: outcome {metric} of"
+        f"All: --config={primary.base} {' '.join(study.flags)}. Declared{when}: outcome {metric} of"
         f" {primary.name} against {primary.against}, speed-up at {study.primary.level:.0%} of its gain, equivalence"
         f" within {wording.difference(metric, study.margin, None).lstrip('+')}.",
         text=(0, 1, 3, 4),

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import ml_collections
 from tqdm import tqdm
@@ -61,6 +62,11 @@ class Run:
     @property
     def record(self) -> pathlib.Path:
         return self.workdir / _RECORD
+
+    @property
+    def kept(self) -> dict[str, Any] | None:
+        """What the record of a finished run says."""
+        return _read_record(self.workdir)
 
     def commands(self, probe: bool) -> list[list[str]]:
         """What is left to do, in order."""
@@ -120,16 +126,13 @@ def _run(study: Study, arm: Arm, seed: int, out: pathlib.Path, before: dict[tupl
 
 def _tokenizer_path(workdir: pathlib.Path, data: pathlib.Path) -> str:
     """As a run was made, or its data prepared, with: the study may have been moved since. '' where neither was."""
-    if (workdir / _RECORD).exists():
-        return _begun_with(workdir).tokenizer.path
+    if kept := _read_record(workdir):
+        return kept["config"]["tokenizer"]["path"]
     return Prepared(data).manifest["settings"]["tokenizer"]["path"] if data.exists() else ""
 
 
-def _begun_with(workdir: pathlib.Path) -> ml_collections.ConfigDict | None:
-    """The config of a run that was begun or is finished."""
-    if (workdir / _RECORD).exists():
-        return configs.from_dict(read_json(workdir / _RECORD, _MOST_BYTES)["config"])
-    return configs.from_json(workdir / CONFIG) if (workdir / CONFIG).exists() else None
+def _read_record(workdir: pathlib.Path) -> dict[str, Any] | None:
+    return read_json(workdir / _RECORD, _MOST_BYTES) if (workdir / _RECORD).exists() else None
 
 
 def _config(flags: Sequence[str], workdir: pathlib.Path) -> ml_collections.ConfigDict:
@@ -138,14 +141,18 @@ def _config(flags: Sequence[str], workdir: pathlib.Path) -> ml_collections.Confi
     return with_model(config, workdir, configs.named(argv))
 
 
-def check_begun(runs: Sequence[Run]) -> None:
-    """Raises UserError where a run was begun, or finished, with other settings than it would have now."""
+def check_begun(runs: Sequence[Run], probe: bool = False) -> None:
+    """Raises UserError where a run was begun, or finished, with other settings than it would have now, or no probe."""
     for run in runs:
         try:
-            if before := _begun_with(run.workdir):
-                check_alike(before, run.config, run.workdir)
+            if kept := run.kept:
+                check_alike(configs.from_dict(kept["config"]), run.config, run.workdir)
+            elif (run.workdir / CONFIG).exists():
+                check_alike(configs.from_json(run.workdir / CONFIG), run.config, run.workdir)
         except UserError as error:
             raise UserError(str(error).replace("--workdir", "--out")) from error
+        if probe and kept and not kept["probed"]:
+            raise UserError(f"{run.record} is of a run that was not probed: remove this file, where its checkpoint is.")
 
 
 def _data_folder(config: ml_collections.ConfigDict, out: pathlib.Path) -> pathlib.Path:
@@ -173,6 +180,7 @@ def carry_out(runs: Sequence[Run], probe: bool, processes: int, done: Callable[[
             for needed in () if run.data.exists() else (run.tokenizer_of or run, run):
                 if not needed.data.exists():
                     prepare(needed.config, needed.data)
+                    _check_prepared_alike(needed.data, runs)
         slots: list[_Work | None] = [None] * processes
         waiting = list(missing)
         try:
@@ -191,6 +199,16 @@ def carry_out(runs: Sequence[Run], probe: bool, processes: int, done: Callable[[
                 time.sleep(_LOOK_SECONDS)
         finally:
             _stop([work for work in slots if work])
+
+
+def _check_prepared_alike(data: pathlib.Path, runs: Sequence[Run]) -> None:
+    """Raises UserError where finished runs read other data: files that the study names have changed since."""
+    for run in runs:
+        if run.data == data and run.kept and run.kept["data_sha256"] != Prepared(data).fingerprint:
+            raise UserError(
+                f"{data} is not what {run.name} was trained on: put the files it was made of back, or choose another"
+                " --out."
+            )
 
 
 class _Work:
