@@ -33,6 +33,7 @@ from linkjax.data.cutting import at_least
 from linkjax.data.items import write_evaluations
 from linkjax.data.jsonl import write_jsonl
 from linkjax.data.manifest import FORMAT, MANIFEST
+from linkjax.data.mixture import named_numbers, parse_rates
 from linkjax.data.tokenizer import FILE, AnyTokenizer, load_tokenizer, tokenizer_file, train_tokenizer
 from linkjax.errors import UserError
 from linkjax.files import fingerprint
@@ -41,7 +42,14 @@ from linkjax.lexicon import Lexicon, ReadOptions, read_lexicon, write_lexicon
 from linkjax.lexicon.lint import lint
 from linkjax.preparation import cloze
 from linkjax.preparation.corpus import Corpus, read_corpora
-from linkjax.preparation.evaluations import Side, write_benchmarks, write_clozes, write_clozes_of, write_registered
+from linkjax.preparation.evaluations import (
+    Side,
+    clozes_languages,
+    write_benchmarks,
+    write_clozes,
+    write_clozes_of,
+    write_registered,
+)
 from linkjax.preparation.partial import FOLDER, Exists, whole_or_not_at_all
 from linkjax.preparation.registered import Registered
 from linkjax.preparation.runners import Runner, RunnerSettings, shown
@@ -100,12 +108,18 @@ def _fill(config: ml_collections.ConfigDict, job: Job, registered: Registered, r
     lexicons = _lexicons(settings, substitutions)
     for language, lexicon in lexicons.items():
         write_lexicon(lexicon, folder / f"lexicons/{language}.tsv")
-    evaluations = write_registered(
-        folder, registered.evaluations
-    )  # first: what is wrong with their files is told at once
+    ### First what is told at once where it is wrong
+    evaluations = write_registered(folder, registered.evaluations)
+    clozes_languages(registered.clozes, languages.values())
+    words = {name: read_word_list(getattr(settings.link, name)) for name in prepared.WORD_LISTS}
+    if settings.tokenizer.path:
+        _existing(settings.tokenizer.path)
+    parse_rates(registered.rates, settings.rates)
+    named_numbers("most_passes", settings.most_passes, list(registered.rates))
     ### Documents
     corpora = read_corpora(config, job, runner, registered.tasks)
     for name, corpus in corpora.items():
+        at_least(corpus.documents, settings.virtual_shards, name)
         records = (one._asdict() for one in corpus.heldout)
         write_jsonl(records, folder / "heldout" / f"{name}.jsonl")
     ### Tokenizer and counts
@@ -114,7 +128,6 @@ def _fill(config: ml_collections.ConfigDict, job: Job, registered: Registered, r
     counts = _count(job, runner, corpora, lexicons, swapped, languages)
     components = []
     for name, corpus in corpora.items():
-        at_least(corpus.documents, settings.virtual_shards, name)
         operations = [{"operation": "lexical_substitution"} for _ in substitutions[name]]
         texts = [one.text for one in corpus.heldout]
         components.append(
@@ -142,8 +155,8 @@ def _fill(config: ml_collections.ConfigDict, job: Job, registered: Registered, r
         prepared.write_statistics(statistics, folder / f"statistics/{language}.tsv")
     ### The rest
     for name in prepared.WORD_LISTS:
-        if words := read_word_list(getattr(settings.link, name)):
-            (folder / f"words/{name}.txt").write_text("".join(f"{word}\n" for word in sorted(words)))
+        if words[name]:
+            (folder / f"words/{name}.txt").write_text("".join(f"{word}\n" for word in sorted(words[name])))
     known = {}
     for corpus in corpora.values():
         for path in corpus.files:
@@ -316,7 +329,7 @@ def run_export(config: ml_collections.ConfigDict, out: str, format: str, pass_in
         prepare(config, data, wait=True)
     source = prepared.Prepared(data)
     configs.check_prepared_so(config, source)
-    with whole_or_not_at_all(folder) as partial:
+    with whole_or_not_at_all(folder, goes_on=False) as partial:
         counts = export(source, settings.link, partial / FOLDER, format, int(pass_index), shown)
     for name, of in counts["components"].items():
         if of["words"]:
@@ -340,7 +353,7 @@ def run_evaluations(tasks: str, evaluation_data: str, data: str, out: str) -> No
     folder = _named(out)
     if folder.exists():
         raise UserError(f"{folder} exists already: remove it or choose another --out.")
-    with whole_or_not_at_all(folder) as partial:
+    with whole_or_not_at_all(folder, goes_on=False) as partial:
         (partial / FOLDER / "evaluation").mkdir()
         benchmarks = [name for name in names if name not in clozes]
         evaluations = write_benchmarks(partial / FOLDER, benchmarks, evaluation_data)

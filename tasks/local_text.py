@@ -6,7 +6,7 @@ Nothing is registered on import: there are no files yet. `register` does it.
 from linkjax.config import section
 from linkjax.data import tasks
 from linkjax.substitution import LinkSettings
-from tasks.text_files import LocalText, LocalTextSettings
+from tasks.text_files import LocalText, LocalTextSettings, task_name
 
 MIXTURE = "local_text"
 
@@ -26,10 +26,10 @@ def register(settings: LocalTextSettings, link: LinkSettings = LinkSettings()) -
         )
     count = len(settings.languages)
     rates = {"local_text_english": 1 - settings.target_rate - settings.word_list_rate}
-    rates |= {f"local_text_{language}": settings.target_rate / count for language in settings.languages}
+    rates |= {task_name(language): settings.target_rate / count for language in settings.languages}
     if settings.word_list_rate:
         for language, lexicon in lexicons.items():
-            name = f"local_text_word_list_{language}"
+            name = task_name(f"word_list_{language}")
             tasks.add_word_list_task(name, lexicon, language=language)
             rates[name] = settings.word_list_rate / count
     tasks.add_mixture(MIXTURE, rates)

@@ -5,6 +5,7 @@ import dataclasses
 import functools
 import glob
 import pathlib
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -62,6 +63,8 @@ class LocalTextSettings:
             )
         if not 0 <= self.heldout_share < 1:
             raise UserError(f"heldout_share is {self.heldout_share}: it is a share, choose from 0 to below 1.")
+        if not self.languages or len({*map(task_name, self.languages)}) < len(self.languages):
+            raise UserError(f"target_language is '{self.target_language}': name one language or more, each once.")
         if "en" in self.languages:
             raise UserError("target_language is 'en': name the language of --config.target.")
         if len(self.languages) > 1:
@@ -104,7 +107,7 @@ class LocalText(Texts):
           UserError: there are no such files.
         """
         side = "english" if language == "en" else "target"
-        name = f"local_text_{'english' if language == 'en' else language}"
+        name = task_name("english" if language == "en" else language)
         files, heldout = (
             find_files(getattr(settings, of).replace("{language}", language), name) for of in (side, f"{side}_heldout")
         )
@@ -183,6 +186,11 @@ class LocalText(Texts):
 
             return tfds_parts(file, self.text_column, self.tfds_data_dir)
         return file_parts(file, self.document, self.text_column)
+
+
+def task_name(part: str) -> str:
+    """The name of the SeqIO task of a language, or of another part: SeqIO takes no hyphens, as zh-Hant has one."""
+    return f"local_text_{re.sub(r'[^a-zA-Z0-9_.]', '_', part)}"
 
 
 def find_files(patterns: str, name: str) -> tuple[pathlib.Path | str, ...]:

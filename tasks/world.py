@@ -157,7 +157,7 @@ class World:
     def forms(self, meaning: str) -> tuple[str, ...]:
         """The forms of a target word, the plain one first; a word that the languages share has no other."""
         word = self.translations[meaning]
-        return (word,) if word == meaning else (word, *(self._words.inflected(word, case) for case in CASES))
+        return (word,) if word == english(meaning) else (word, *(self._words.inflected(word, case) for case in CASES))
 
     @property
     def lexicon_pairs(self) -> list[tuple[str, str]]:
@@ -246,7 +246,7 @@ class World:
         if language == "en":
             return english(meaning)
         word = self.translations[meaning]
-        return word if word == meaning else self._words.inflected(word, _TARGET_CASES[template].get(role, ""))
+        return word if word == english(meaning) else self._words.inflected(word, _TARGET_CASES[template].get(role, ""))
 
     @functools.cached_property
     def _function_words(self) -> dict[str, str]:

@@ -26,6 +26,7 @@ from linkjax.lexicon.scripts import ends_unsegmented, script_of, scripts_of, sta
         ("мо\u0300жна", "можна", "stress mark removed"),
         ("pa\u200bka", "paka", "invisible characters removed"),
         ("\ufeffpa\u00adka\u200e", "paka", "invisible characters removed"),
+        ("pa\ud800ka", "paka", "invisible characters removed"),
         ("ngapi?", "ngapi", "question or exclamation mark at an end removed"),
         ("¿cuántos?", "cuántos", "question or exclamation mark at an end removed"),
         ("eau\u2010de\u2010vie", "eau-de-vie", "typographic hyphen made '-'"),
@@ -136,6 +137,21 @@ def test_light_pairs_are_dropped_but_not_those_without_a_weight():
     lexicon = clean_pairs(pairs, ReadOptions(minimum_weight=0.2))
     assert lexicon.entries == {"dog": ("mbwa",), "cat": ("paka",)}
     assert lexicon.cleaning["dropped: weight below the minimum"] == 1
+
+
+def test_weights_below_zero_are_kept_where_no_minimum_is_asked_for():
+    scores = [Pair("dog", "jibwa", -3.0), Pair("dog", "mbwa", -0.5)]
+    assert clean_pairs(scores).entries == {"dog": ("mbwa", "jibwa")}
+
+
+@pytest.mark.parametrize(
+    ("language", "printed", "written"),
+    [("ar", "كَلْب", "كلب"), ("fa", "سَگ", "سگ"), ("he", "כֶּלֶב", "כלב"), ("yi", "הוּנט", "הוּנט"), ("ks", "کِتاب", "کِتاب")],
+)
+def test_vowel_points_go_where_texts_have_none(language, printed, written):
+    lexicon = clean_pairs([("dog", printed)], ReadOptions(language=language))
+    assert lexicon.entries == {"dog": (unicodedata.normalize("NFC", written),)}
+    assert lexicon.cleaning.get("vowel points removed", 0) == (printed != written)
 
 
 def test_capitals_are_noted_where_the_list_writes_nothing_else():

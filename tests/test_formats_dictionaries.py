@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from linkjax.errors import UserError
 from linkjax.lexicon.formats import FORMATS, Reading, ReadOptions, find_format, panlex_sqlite
 from linkjax.lexicon.formats.glosses import short_glosses
+from linkjax.lexicon.readers import read_lexicon
 
 WIKTEXTRACT = [
     {
@@ -511,6 +512,7 @@ def test_panlex_csv_by_any_of_its_files_or_its_folder(tmp_path):
     pairs, counts = read(tmp_path, language="sw", format="panlex", minimum_weight=7)
     assert triples(pairs) == [PANLEX_PAIRS[0], PANLEX_PAIRS[2]]
     assert counts["dropped: quality below the minimum"] == 1
+    assert read_lexicon(tmp_path, ReadOptions("panlex", "sw")).entries  # as the command line reads it
 
 
 @pytest.mark.parametrize("new", [False, True])
@@ -594,6 +596,8 @@ def test_xml_is_streamed(tmp_path):
         ("to run away quickly (from); run", ["to run away quickly", "run"]),
         ("a kind of bird", ["a kind of bird"]),
         ("kind of big bird", []),
+        ("part of the body", []),
+        ("china rose bush flower", []),
         ("dog [animal (four legs)], hound.", ["dog", "hound"]),
         ("unclosed (note", []),
         (" ; ,", []),

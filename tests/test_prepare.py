@@ -49,6 +49,26 @@ def test_what_cannot_be_prepared_is_named_and_leaves_nothing(tmp_path, key, valu
 
 
 @pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("link.exclude", "nver.txt", "word list 'nver.txt' is neither a file"),
+        ("tokenizer.path", "nowhere", "tokenizer.path 'nowhere' does not exist"),
+        ("rates", "0.5:toy_world_tagret=0.3", "Did you mean 'toy_world_target'"),
+        ("most_passes", "toy_world_target=many", "most_passes has"),
+        ("evaluations", "cloze_sw", "asks for text in 'sw', and there is text in en, qaa"),
+        ("evaluations", "cloze_qaa:none.txt", "none.txt, which is not there"),
+    ],
+)
+def test_what_can_be_told_at_once_is_told_before_any_text_is_read(tmp_path, monkeypatch, key, value, says):
+    monkeypatch.setattr("linkjax.prepare.read_corpora", lambda *_: pytest.fail("it was read"))
+    config = tiny()
+    with config.unlocked():
+        config.update_from_flattened_dict({key: value})
+    with pytest.raises(UserError, match=says):
+        prepare(config, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
     ("file", "content", "says"),
     [
         ("en.txt", None, "no file matches"),
@@ -252,6 +272,31 @@ def test_several_target_languages(tmp_path):
     config.link.exclude = "english_function_words"
     with pytest.raises(UserError, match=r"prepared with other settings: link\.exclude was"):
         check_prepared_so(config, folder)
+
+
+def test_a_language_s_code_may_have_a_hyphen_and_a_text_the_rate_zero(tmp_path):
+    config = write_two_languages(tmp_path)
+    for name in ("{}.txt", "en-{}.tsv"):
+        (tmp_path / name.format("sw")).rename(tmp_path / name.format("sr-Latn"))
+    config.target_language = "sr-Latn,de"
+    config.rates = "0:local_text_de=0,0.8:local_text_sr_Latn=0.3"
+    prepare(config, tmp_path / "out")
+    folder = Prepared(tmp_path / "out")
+    assert {one["name"]: one["language"] for one in folder.components} == {
+        "local_text_english": "en",
+        "local_text_sr_Latn": "sr-Latn",
+        "local_text_de": "de",
+    }
+    assert set(folder.lexicons) == {"sr-Latn", "de"}
+
+
+def test_a_mixture_s_rate_may_be_zero(tmp_path, toy_folder):
+    folder = shutil.copytree(toy_folder, tmp_path / "folder")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    for component, rate in zip(manifest["components"], (1, 0), strict=True):
+        component["rate"] = rate
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    assert [component["rate"] for component in Prepared(folder).components] == [1, 0]
 
 
 def test_languages_without_a_place_in_the_paths_are_refused(tmp_path):

@@ -285,7 +285,12 @@ def test_a_document_larger_than_all_that_may_be_held_out_is_held_out_alone(tmp_p
 
 
 @pytest.mark.parametrize(
-    "full", [OSError(errno.ENOSPC, "No space left on device"), RuntimeError("write() failed: No space left on device")]
+    "full",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        RuntimeError("write() failed: No space left on device"),
+        OSError(errno.EDQUOT, os.strerror(errno.EDQUOT)),
+    ],
 )
 def test_a_full_disk_is_a_sentence_and_what_is_done_is_kept(tmp_path, full):
     with (

@@ -210,6 +210,12 @@ def test_shared_names_take_no_endings(world):
     assert same == {word for word in words if word.isascii()}
 
 
+def test_shared_words_of_two_meanings_take_no_endings(world):
+    shared = World(dataclasses.replace(world.settings, shared_words=1.0))
+    assert shared.forms("fish (dish)") == ("fish",)
+    assert len(shared.sentences("qaa", "train")) > 1000
+
+
 @pytest.mark.parametrize(
     "bad",
     [

@@ -3,14 +3,16 @@
 import collections
 import contextlib
 import dataclasses
+import itertools
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from linkjax.data.documents import Document
 from linkjax.data.encoder import Encoder
-from linkjax.data.pipeline import Stream, counters, make_substitution
+from linkjax.data.pipeline import Stream, counters, documents_in_row, make_substitution
 from linkjax.data.rows import PackedRows, ShuffledDocuments, Stretches
 from linkjax.data.tokenizer import EOS, PAD
 from linkjax.errors import UserError
@@ -94,18 +96,39 @@ def test_the_ratio_falls_over_the_documents_of_a_run(toy):
 
 
 @pytest.mark.parametrize(
-    ("most_segments", "rates"), [(0, ""), (1, ""), (0, "0.4:toy_world_target=0.6"), (1, "0.4:toy_world_target=0.6")]
+    ("most_segments", "rates", "length"),
+    [
+        (0, "", 64),
+        (1, "", 64),
+        (0, "0.4:toy_world_target=0.6", 64),
+        (1, "0.4:toy_world_target=0.6", 64),
+        (0, "", 8),
+    ],
 )
-def test_the_ratio_falls_with_the_rows_of_a_run(toy, stream_settings, most_segments, rates):
-    """Also where most of a row is padding, and English is read more slowly from a point on."""
+def test_the_ratio_falls_with_the_rows_of_a_run(toy, stream_settings, most_segments, rates, length):
+    """Also where most of a row is padding, English is read more slowly from a point on, or rows are short."""
     link = LinkSettings(ratio=1.0, schedule="linear", ratio_end=0.0)
     settings = dataclasses.replace(stream_settings, link=link, most_segments=most_segments, rates=rates, steps=80)
-    settings = dataclasses.replace(settings, virtual_shards=1)  # a shard reads 32 rows ahead
+    settings = dataclasses.replace(settings, virtual_shards=1, sequence_length=length)  # a shard reads 32 rows ahead
     batches, _ = take(toy, settings, 80)
     swapped = np.array([batch["swapped_BxL"][batch["component_B"] == 0].sum() for batch in batches], float)
     tokens = np.array([(batch["segments_BxL"][batch["component_B"] == 0] > 0).sum() for batch in batches], float)
     shares = swapped.reshape(8, 10).sum(1) / tokens.reshape(8, 10).sum(1)
     assert shares / shares[0] * 15 / 16 == pytest.approx(np.arange(15, 0, -2) / 16, abs=0.08)
+
+
+def test_the_progress_of_a_schedule_is_measured_on_long_documents_too(toy, stream_settings):
+    """Documents of thousands of rows, a few of which stand for all: their number in a row is told from all bytes."""
+    link = LinkSettings(ratio=1.0, schedule="linear", ratio_end=0.0)
+    settings = dataclasses.replace(stream_settings, link=link, sequence_length=8)
+    text = " ".join(document.text for document in itertools.islice(toy.documents(toy.components[0]), 400))
+    documents = [Document(number, text * (1 + (number > 2))) for number in range(30)]
+    encoder = Encoder(toy.tokenizer, None)
+    tokens = sum(len(toy.tokenizer.encode(document.text)) + 1 for document in documents)
+    about = {"tokens": tokens, "bytes": sum(len(document.text.encode()) for document in documents)}
+    prepared = SimpleNamespace(components=[toy.components[0] | about])
+    found = documents_in_row(prepared, settings, documents, encoder, 0)
+    assert found == pytest.approx(8 * 30 / tokens, rel=0.01)
 
 
 def test_segments_are_documents(toy, stream_settings):

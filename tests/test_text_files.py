@@ -285,13 +285,16 @@ def test_the_first_document_needs_the_first_bytes_alone(tmp_path):
         ({"text_column": ""}, "text_column is empty"),
         ({"minimum_characters": -1}, "minimum_characters is -1: choose 0 or more"),
         ({"maximum_characters": -1}, "maximum_characters is -1: choose 0"),
+        ({"target_language": ","}, "target_language is ',': name one language or more"),
+        ({"target_language": "sw,sw"}, "target_language is 'sw,sw': name one language or more, each once"),
+        ({"target_language": "zh-Hant,zh_Hant"}, "each once"),
         ({"minimum_characters": 9, "maximum_characters": 8}, r"maximum_characters is 8: .* minimum_characters \(9\)"),
     ],
     ids=str,
 )
 def test_impossible_settings_are_refused(bad, says):
     with pytest.raises(UserError, match=says):
-        LocalTextSettings(english="a", target="b", target_language="sw", lexicon="c", **bad)
+        LocalTextSettings(**{"english": "a", "target": "b", "target_language": "sw", "lexicon": "c"} | bad)
 
 
 def local_text_config(folder):

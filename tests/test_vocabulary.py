@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from linkjax.errors import UserError
 from linkjax.huggingface.folder import ModelFolder
 from linkjax.vocabulary.__main__ import main
+from linkjax.vocabulary.arguments import build_parser
 from linkjax.vocabulary.merges import learn_merges, merged
 from linkjax.vocabulary.tokens import Vocabulary
 from linkjax.vocabulary.word_vectors import read_vectors
@@ -211,6 +212,12 @@ def test_trimming_to_a_script(kind, tmp_path, capsys, monkeypatch):
     assert there_and_back(new, russian[0]) == russian[0]  # by its bytes
 
 
+def test_scripts_that_stand_for_several_are_all_of_them():
+    parser = build_parser()
+    arguments = parser.parse_args(["trim", "--model=m", "--out=o", "--scripts=Latn, Jpan"])
+    assert arguments.scripts == ("Latn", "Hani", "Hira", "Kana")
+
+
 def test_replacing_trains_of_the_same_kind(model, texts, tmp_path, capsys):
     old = Vocabulary.load(model)
     report = run("replace", model, tmp_path / "out", capsys, target_text=texts["swahili"], vocabulary_size=360)
@@ -365,7 +372,8 @@ def test_mistakes_are_sentences(texts, tmp_path, capsys):
     (tmp_path / "sw.bin").write_bytes(b"\xba\x16\x4f\x2f")
     assert ".vec" in refused(capsys, *start, *learn, "--method=focus", f"--word_vectors={tmp_path / 'sw.bin'}")
     assert "drops nothing" in refused(capsys, "trim", *start[1:])
-    assert "no script" in refused(capsys, "trim", *start[1:], "--scripts=latin")
+    for script in ("latin", "Cyrn"):
+        assert "no script" in refused(capsys, "trim", *start[1:], f"--scripts={script}")
     assert "needs a tokenizer" in refused(capsys, "replace", *start[1:])
     assert "exists" in refused(capsys, "extend", f"--model={model}", f"--out={model}", *learn)
     for model_json in ({"type": "WordPiece", "vocab": {"a": 0}, "unk_token": "a", "continuing_subword_prefix": "##",

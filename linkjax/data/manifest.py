@@ -94,7 +94,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _is_share(value: Any) -> bool:
-    return _is_number(value) and 0 < value <= 1
+    return _is_number(value) and 0 <= value <= 1
 
 
 def _is_number_or_none(value: Any) -> bool:

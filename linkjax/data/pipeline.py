@@ -8,8 +8,8 @@ read it, and can be restored by any number of hosts and workers.
 
 import dataclasses
 import hashlib
-import itertools
 import json
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -31,7 +31,7 @@ from linkjax.substitution import LinkSettings, Substitution
 _BLOCKS_AHEAD = 4
 _MOST_RESTARTS = 3  # of workers that were killed
 _SWAP = "lexical_substitution"
-_MEASURED_DOCUMENTS, _MEASURED_ROWS = 256, 128  # for the progress that a schedule of the ratio follows
+_MEASURED_DOCUMENTS, _MEASURED_ROWS, _MOST_ROWS = 256, 128, 2048  # for the progress that a ratio's schedule follows
 _MEASURED_BYTES = 2_000_000  # of each component's text, for the share of words that can be swapped
 
 
@@ -81,13 +81,16 @@ def documents_in_row(
     expected = length * len(documents) / component["tokens"]
     if settings.link.schedule == "constant" or not swaps_words(component):
         return expected
-    places = np.linspace(0, len(documents) - 1, min(len(documents), _MEASURED_DOCUMENTS)).astype(int)
-    sample = ShuffledDocuments([documents[place] for place in places.tolist()], 0, 1, 0)
-    passes = max(expected * _MEASURED_ROWS / len(sample), 1.0)
-    stretches = Stretches(sample, encoder, length, passes * len(sample), passes)
-    rows = itertools.islice(PACKINGS[settings.packing](stretches, index, settings.most_segments), _MEASURED_ROWS)
-    counts = [row["counts"][0] for row in rows]
-    return float(np.mean(counts)) or expected
+    number = min(len(documents), _MEASURED_DOCUMENTS, max(math.ceil(expected * _MOST_ROWS), 1))
+    places = np.linspace(0, len(documents) - 1, number).astype(int)
+    sample = [documents[place] for place in places.tolist()]
+    passes = math.ceil(max(expected * _MEASURED_ROWS / number, 1))
+    order = ShuffledDocuments(sample, 0, 1, 0)
+    stretches = Stretches(order, encoder, length, passes * number, passes)
+    rows = sum(1 for _ in PACKINGS[settings.packing](stretches, index, settings.most_segments))
+    # The few that are measured may be longer than others.
+    longer = sum(len(document.text.encode()) for document in sample) / number / (component["bytes"] / len(documents))
+    return passes * number / rows * longer
 
 
 def shard_rows(

@@ -163,7 +163,7 @@ class _StretchesIterator(grain.DatasetIterator):
 
     def _past_damage(self) -> tuple[int, Encoded]:
         """The next document that is not damaged."""
-        for _ in range(len(self._dataset.documents)):
+        for _ in range(2 * len(self._dataset.documents)):  # the bad ones of two passes may follow each other
             document, current = self._ahead[0]
             if current is not None:
                 return document, current

@@ -42,7 +42,7 @@ def read_ids(folder: pathlib.Path, tokenizer: dict[str, Any]) -> SpecialIds:
     )
     known = _added(tokenizer)
     names = {number: name for name, number in known.items()}
-    ends = [*_numbers(config, "eos_token_id"), *_numbers(generation, "eos_token_id")]
+    ends = [*id_numbers(config, "eos_token_id"), *id_numbers(generation, "eos_token_id")]
     ends += _named(settings, "eos_token", known)
     ends = ends or [known[name] for name in _ENDS_OF_TEXT if name in known]
     if not ends:
@@ -53,16 +53,16 @@ def read_ids(folder: pathlib.Path, tokenizer: dict[str, Any]) -> SpecialIds:
     eos = next((end for end in ends if names.get(end) in _ENDS_OF_TEXT), ends[0])
     begins = list(first_of(tokenizer.get("post_processor")))
     if settings.get("add_bos_token") is not None:
-        bos = [*_named(settings, "bos_token", known), *_numbers(config, "bos_token_id")]
+        bos = [*_named(settings, "bos_token", known), *id_numbers(config, "bos_token_id")]
         begins = bos if settings["add_bos_token"] is True else []
-    pads = [pad for pad in _numbers(config, "pad_token_id") if pad in names]  # some say one that there is not
+    pads = [pad for pad in id_numbers(config, "pad_token_id") if pad in names]  # some say one that there is not
     pads = [*_named(settings, "pad_token", known), *pads, eos]
     return SpecialIds(eos, begins[0] if begins else eos, pads[0])
 
 
 def _recorded(path: pathlib.Path) -> SpecialIds:
     record = _object(path)
-    ids = [number for name in SpecialIds._fields for number in _numbers(record, name)]
+    ids = [number for name in SpecialIds._fields for number in id_numbers(record, name)]
     if len(ids) != len(SpecialIds._fields):
         raise UserError(f"{path} is no record of the ids {', '.join(SpecialIds._fields)}: prepare or copy it again.")
     return SpecialIds(*ids)
@@ -77,7 +77,7 @@ def _object(path: pathlib.Path) -> dict[str, Any]:
     return content
 
 
-def _numbers(config: dict[str, Any], key: str) -> list[int]:
+def id_numbers(config: dict[str, Any], key: str) -> list[int]:
     """An id, or a list of them, as a model's config has them."""
     value = config.get(key)
     values = value if isinstance(value, list) else [value]

@@ -2,13 +2,15 @@
 
 import argparse
 import collections
+import functools
 import json
 import os
 import pathlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from linkjax.errors import UserError, errors_as_sentences
+from linkjax.files import is_compressed
 from linkjax.lexicon import controls
 from linkjax.lexicon.arguments import build_parser
 from linkjax.lexicon.coverage import Corpus, count_english, count_targets
@@ -19,7 +21,6 @@ from linkjax.lexicon.lexicon import Lexicon
 from linkjax.lexicon.merging import merge
 from linkjax.lexicon.readers import read_lexicon, write_lexicon
 
-_PACKED = {".gz", ".dz", ".bz2", ".xz"}
 # Characters of a translation to one piece of a trained tokenizer, about: what `scramble` matches without one.
 _PIECE_CHARACTERS = 4
 
@@ -124,9 +125,8 @@ def _domain(arguments: argparse.Namespace) -> int:
     words = domain_words(domain, general, arguments.most)
     if not words:
         raise UserError(f"{arguments.domain} has no word more often than {arguments.general}: name two unlike texts.")
-    partial = arguments.out.with_name(f".{arguments.out.name}.{os.getpid()}.partial")
-    partial.write_text("".join(f"{word}\n" for word, _ in words), encoding="utf-8")
-    partial.replace(arguments.out)
+    text = "".join(f"{word}\n" for word, _ in words)
+    _write_files({arguments.out: lambda path: path.write_text(text, encoding="utf-8")})
     print(f"{len(words):,} words, from {words[0][0]} ({words[0][1]:.1f}) to {words[-1][0]} ({words[-1][1]:.1f})")
     return 0
 
@@ -151,7 +151,7 @@ def _check_new(*paths: pathlib.Path) -> None:
             raise UserError(f"{path} exists: name a new file, or remove it first.")
         if not path.parent.is_dir():
             raise UserError(f"{path} cannot be written: there is no folder {path.parent}.")
-        if path.suffix in _PACKED:
+        if is_compressed(path):
             raise UserError(f"{path} would be plain text under the name of a packed file: end it in .tsv.")
     if len(set(paths)) < len(paths):
         raise UserError(f"{paths[0]} is named for two outputs: name two files.")
@@ -159,13 +159,18 @@ def _check_new(*paths: pathlib.Path) -> None:
 
 def _write(lexicons: Mapping[pathlib.Path, Lexicon]) -> None:
     """Writes all files whole, or none."""
-    partial = {path: path.with_name(f".{path.name}.{os.getpid()}.partial") for path in lexicons}
+    for path, lexicon in lexicons.items():
+        if not lexicon.entries:
+            raise UserError(f"{path} would have no entry: choose another share.")
+    _write_files({path: functools.partial(write_lexicon, lexicon) for path, lexicon in lexicons.items()})
+
+
+def _write_files(writers: Mapping[pathlib.Path, Callable[[pathlib.Path], object]]) -> None:
+    partial = {path: path.with_name(f".{path.name}.{os.getpid()}.partial") for path in writers}
     try:
-        for path, lexicon in lexicons.items():
-            if not lexicon.entries:
-                raise UserError(f"{path} would have no entry: choose another share.")
-            write_lexicon(lexicon, partial[path])
-        for path in lexicons:
+        for path, write in writers.items():
+            write(partial[path])
+        for path in writers:
             partial[path].replace(path)
     except OSError as error:
         raise UserError(f"{error.filename} cannot be written: {error.strerror}.") from error
@@ -186,7 +191,9 @@ def _options(arguments: argparse.Namespace) -> ReadOptions:
 
 
 def _name(path: pathlib.Path) -> str:
-    return pathlib.Path(path.stem).stem if path.suffix in _PACKED else path.stem
+    """Of a list, as an origin, in which + stands between several."""
+    name = pathlib.Path(path.stem).stem if is_compressed(path) else path.stem
+    return name.replace("+", "_")
 
 
 def _size(lexicon: Lexicon) -> str:

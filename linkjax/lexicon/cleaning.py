@@ -15,10 +15,13 @@ _STRAY_BRACKET = re.compile(r"^.*[])}）】]|[(\[{（【].*$")
 _DEEPEST = 4  # brackets within brackets
 _SPACES = re.compile(r"[\s_~]+")
 _STRESS = re.compile(r"(?<=[\u0400-\u052f])[\u0300\u0301]")
-# Controls, soft hyphen, zero-width space, marks of direction, byte-order mark. The two joiners are spelling in Indic
-# scripts and Persian, and stay.
+# Vowel points and the like, which dictionaries print and texts do not.
+_POINTS = re.compile("[\u064b-\u0652\u0670\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7]")
+_UNPOINTED = {"ar", "arb", "fa", "he", "ur"}
+# Controls, halves of surrogate pairs, soft hyphen, zero-width space, marks of direction, byte-order mark. The two
+# joiners are spelling in Indic scripts and Persian, and stay.
 _INVISIBLE = re.compile(
-    r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff]"
+    r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ud800-\udfff\ufeff]"
 )
 _PREFIXES = ("to ", "a ", "an ", "the ")
 # A list that writes its verbs with "to" does so by the hundred; in another, "to boot" and "the finger" are idioms.
@@ -47,6 +50,7 @@ def clean_pairs(
     cleaned = [_clean(Pair(*pair), counts) for pair in pairs]
     counts["pairs read"] += len(cleaned)
     cleaned = _remove_prefixes(cleaned, counts)
+    cleaned = _remove_points(cleaned, options.language, counts)
     cleaned = _lower_targets(cleaned, options.language, counts)
     capitalised = _find_capitalised(pair.source for pair in cleaned)
     kept = []
@@ -124,6 +128,19 @@ def _prefix(source: str) -> str:
     return next((prefix for prefix in _PREFIXES if lowered.startswith(prefix)), "")
 
 
+def _remove_points(pairs: list[Pair], language: str, counts: collections.Counter[str]) -> list[Pair]:
+    """Leaves out what Arabic, Persian, Urdu and Hebrew write in dictionaries only."""
+    if _subtag(language) not in _UNPOINTED:
+        return pairs
+    bare = [pair._replace(target=_POINTS.sub("", pair.target)) for pair in pairs]
+    counts["vowel points removed"] += sum(pair != before for pair, before in zip(bare, pairs, strict=True))
+    return bare
+
+
+def _subtag(language: str) -> str:
+    return language.replace("_", "-").split("-")[0].lower()
+
+
 def _lower_targets(pairs: list[Pair], language: str, counts: collections.Counter[str]) -> list[Pair]:
     """Lowers the translations in capitals where nearly all are: then capitals say nothing."""
     cased = sum(pair.target.upper() != pair.target.lower() for pair in pairs)
@@ -131,7 +148,7 @@ def _lower_targets(pairs: list[Pair], language: str, counts: collections.Counter
     if cased < _SHOUTED_LEAST or shouted <= _SHOUTED_SHARE * cased:
         return pairs
     counts["translation in capitals lowered"] += shouted
-    dotted = language.replace("_", "-").split("-")[0].lower() in _DOTTED_I
+    dotted = _subtag(language) in _DOTTED_I
     lowered = []
     for pair in pairs:
         if pair.target.isupper():
@@ -171,7 +188,7 @@ def _faults(pair: Pair, options: ReadOptions) -> Iterator[str]:
         yield "source that is part of a word"
     if not options.keep_identical and pair.source == _lower(pair.target):
         yield "identical sides"
-    if pair.weight is not None and pair.weight < options.minimum_weight:
+    if options.minimum_weight and pair.weight is not None and pair.weight < options.minimum_weight:
         yield LIGHT
 
 

@@ -25,7 +25,7 @@ def read_lexicon(path: str | pathlib.Path, options: ReadOptions = ReadOptions())
       UserError: the file cannot be read, is malformed or of no known format, or has no usable pair.
     """
     reading = Reading(pathlib.Path(path), options)
-    if _is_written(reading.head()):
+    if not reading.path.is_dir() and _is_written(reading.head()):  # PanLex's is a folder
         lexicon = _read_written(reading)
     else:
         lexicon = clean_pairs(_bounded(find_format(reading).read(reading), path), options, reading.counts)

@@ -96,6 +96,12 @@ def scripts_of(language: str) -> frozenset[str] | None:
     return _parts(tag.maximize().script)
 
 
+def scripts_in(script: str) -> frozenset[str] | None:
+    """The scripts whose characters a code of ISO 15924 stands for, as Hans for Hani and Bopo; None for no known one."""
+    parts = _parts(script)
+    return parts if parts <= {*_BY_NAME.values()} else None
+
+
 @functools.lru_cache(maxsize=1 << 16)
 def script_of(character: str) -> str:
     """ISO 15924 code of a character's script; 'Zyyy' for those of none, as digits and punctuation."""

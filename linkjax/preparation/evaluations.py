@@ -53,21 +53,16 @@ def write_clozes(
       UserError: there is no text of the language, or too little to make a cloze of.
     """
     scores: list[dict[str, Any]] = []
-    for name in names:
+    languages = clozes_languages(names, [side.language for side in sides])
+    for name, language in zip(names, languages, strict=True):
         group, file = cloze.parse(name)
-        task = f"cloze_{group}"
-        if any(about["name"] == task for about in scores):
-            raise UserError(f"{task} is named twice: call one of them {task}_MORE:FILE.")
-        language = _language_of(group, sides)
-        if group != language and not file:
-            raise UserError(f"{task} names no file: write {task}:FILE, or cloze_{language} for the held-out text.")
         mine = [side for side in sides if side.language == language]
         mine = [side for side in mine if side.heldout] or mine  # word lists are no text to count words in
         training = (text for side in mine for text in side.training(_VOCABULARY_BYTES))
         vocabulary = cloze.Vocabulary(training, tokenizer, _words_of(lexicons, language))
         texts = cloze.file_texts(file) if file else (text for side in mine for text in side.heldout)
         items = cloze.cloze_items(texts, group, vocabulary, name)
-        scores.append(write_items(folder, task, cloze.METRIC, None, items))
+        scores.append(write_items(folder, f"cloze_{group}", cloze.METRIC, None, items))
     return scores
 
 
@@ -84,9 +79,28 @@ def write_clozes_of(folder: pathlib.Path, names: Sequence[str], prepared: Prepar
     return write_clozes(folder, names, sides, prepared.tokenizer, prepared.lexicons)
 
 
-def _language_of(group: str, sides: Sequence[Side]) -> str:
+def clozes_languages(names: Sequence[str], languages: Iterable[str]) -> list[str]:
+    """Of which of the languages that there is text in each cloze is.
+
+    Raises:
+      UserError: it is of none, its file is not there, or two are called alike.
+    """
+    known, met = list(dict.fromkeys(languages)), set()
+    for name in names:
+        group, file = cloze.parse(name)
+        task, language = f"cloze_{group}", _language_of(group, known)
+        if task in met:
+            raise UserError(f"{task} is named twice: call one of them {task}_MORE:FILE.")
+        if group != language and not file:
+            raise UserError(f"{task} names no file: write {task}:FILE, or cloze_{language} for the held-out text.")
+        if file and not pathlib.Path(file).exists():
+            raise UserError(f"{task} is to be made of {file}, which is not there: check the path.")
+        met.add(task)
+    return [_language_of(cloze.parse(name)[0], known) for name in names]
+
+
+def _language_of(group: str, languages: Sequence[str]) -> str:
     """Of LANGUAGE or LANGUAGE_NAME."""
-    languages = list(dict.fromkeys(side.language for side in sides))
     found = [language for language in languages if group == language or group.startswith(f"{language}_")]
     if not found:
         known = ", ".join(languages)

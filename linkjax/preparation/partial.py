@@ -65,7 +65,8 @@ def whole_or_not_at_all(out: pathlib.Path, wait: bool = False, goes_on: bool = T
         except Stopped:
             raise
         except Exception as error:
-            if goes_on and os.strerror(errno.ENOSPC) in str(error):  # ArrayRecord raises a RuntimeError
+            full = (os.strerror(number) in str(error) for number in (errno.ENOSPC, errno.EDQUOT))
+            if goes_on and any(full):  # ArrayRecord raises a RuntimeError
                 raise Stopped(
                     f"no space is left for {partial}: make room and start the same command again, it goes on from"
                     " there."

@@ -75,6 +75,8 @@ def register(config: ml_collections.ConfigDict, cache_dirs: Sequence[str] = ()) 
     mixture = seqio.get_mixture_or_task(settings.mixture)
     tasks = list(seqio.get_subtasks(mixture))
     weights = {task.name: mixture.get_rate(task) if hasattr(mixture, "get_rate") else 1.0 for task in tasks}
+    if min(weights.values()) < 0 or not sum(weights.values()) > 0:
+        raise UserError(f"the rates of {settings.mixture} are {weights}: none may be below 0, nor all be 0.")
     rates = {name: weight / sum(weights.values()) for name, weight in weights.items()}
     return Registered(tasks, rates, [seqio.get_mixture_or_task(name) for name in evaluations], clozes)
 

@@ -4,6 +4,7 @@ import argparse
 import pathlib
 
 from linkjax.arguments import Parser
+from linkjax.lexicon.scripts import scripts_in
 from linkjax.vocabulary.aids import METHODS
 
 _ABOUT = """\
@@ -78,11 +79,12 @@ def _methods() -> str:
 
 
 def _scripts(text: str) -> tuple[str, ...]:
-    scripts = tuple(filter(None, map(str.strip, text.split(","))))
-    for script in scripts:
-        if not (len(script) == 4 and script.isalpha() and script.istitle()):
-            raise argparse.ArgumentTypeError(f"'{script}' is no script's code: give four letters, as Latn or Cyrl")
-    return scripts
+    found: list[str] = []
+    for script in filter(None, map(str.strip, text.split(","))):
+        if (parts := scripts_in(script)) is None:
+            raise argparse.ArgumentTypeError(f"'{script}' is no script that is known: give codes, as Latn, Cyrl, Hans")
+        found += sorted(parts)
+    return tuple(found)
 
 
 def _count(text: str) -> int:

@@ -5,6 +5,7 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from linkjax.data.special_ids import id_numbers
 from linkjax.errors import UserError
 from linkjax.files import read_json, read_whole
 from linkjax.huggingface.folder import json_text
@@ -36,7 +37,7 @@ def role_matches(config: Mapping[str, Any], roles: Mapping[str, int]) -> dict[in
     found = {}
     for key, id in sorted(roles.items(), key=lambda role: role[0] != "eos_token_id"):  # an end that pads is an end
         others = ("eos_token_id",) if key == "bos_token_id" else ()
-        old = next((listed[0] for name in (key, *others) if (listed := _listed(config.get(name)))), None)
+        old = next((listed[0] for name in (key, *others) if (listed := id_numbers(config, name))), None)
         if old is not None:
             found.setdefault(id, old)
     return found
@@ -59,7 +60,7 @@ def moved_config(
     for key in _ROLES:
         if config.get(key) is None:
             continue
-        moved = [roles[key]] if key in roles else [new[id] for id in _listed(config[key]) if id in new]
+        moved = [roles[key]] if key in roles else [new[id] for id in id_numbers(config, key) if id in new]
         if key == "eos_token_id" and not moved:
             raise UserError(
                 f"the new vocabulary has no token for the end of a text (the old one's id is {config[key]}): name a"
@@ -105,7 +106,3 @@ def _json(path: pathlib.Path) -> dict[str, Any]:
     if not isinstance(said, dict):
         raise UserError(f"{path} is no JSON object: fetch the folder again.")
     return said
-
-
-def _listed(ids: Any) -> list[int]:
-    return [id for id in (ids if isinstance(ids, list) else [ids]) if isinstance(id, int)]

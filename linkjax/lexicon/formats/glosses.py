@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from linkjax.lexicon.formats.reading import Reading
 
 _NOTE = re.compile(r"\([^()]*\)|\[[^\[\]]*\]|\{[^{}]*\}")
-_OPENING = re.compile(r"(?:to|an?|the) ", re.IGNORECASE)
+_OPENING = re.compile(r"^(?:to|an?|the) ", re.IGNORECASE)
 _LONGEST = 3
 
 

@@ -26,7 +26,8 @@ def require_language(reading: Reading) -> str:
 def is_same_language(code: str, tag: str) -> bool:
     """Whether a file's code (sw, swa, swh) is of the language of a BCP 47 tag, whatever the script and region.
 
-    A macrolanguage and the member most people mean by it count as one (swa and swh, est and ekk, zho and cmn).
+    A macrolanguage and the member most people mean by it count as one (swa and swh, est and ekk, zho and cmn, nb and
+    no).
     """
     return bool(_base(code)) and _base(code) == _base(tag)
 
@@ -44,6 +45,7 @@ def _base(code: str) -> str:
     """The shortest code of the language alone, '' if there is no such language."""
     try:
         language = langcodes.Language.get(code)
-        return (language.prefer_macrolanguage().language or "") if language.is_valid() else ""
+        found = (language.prefer_macrolanguage().language or "") if language.is_valid() else ""
+        return "no" if found == "nb" else found  # Norwegian without more is Bokmaal
     except langcodes.LanguageTagError:
         return ""
