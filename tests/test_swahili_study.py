@@ -72,6 +72,9 @@ def test_withheld_verses_are_nowhere_in_the_english_and_read_ones_are(files, bib
     read, withheld = (lines_of(files / f"1/{name}.txt") for name in ("read", "withheld"))
     assert 0.45 < len(withheld) / len(read + withheld) < 0.55
     assert set(read).isdisjoint(withheld) and set(read + withheld) <= set(lines_of(files / "sw/heldout.txt"))
+    for name, swahili in (("read", read), ("withheld", withheld)):
+        assert len(lines_of(files / f"1/en_{name}.txt")) == len(swahili)
+    assert set(lines_of(files / "1/en_read.txt")) <= there and there.isdisjoint(lines_of(files / "1/en_withheld.txt"))
     line_of = {verses[place]: bible[number] for place, number in verse_lines(bible, verses).items()}
     for text in read:
         assert line_of[text] in there

@@ -12,6 +12,7 @@ eight words in a row with one of those; which half is drawn for each seed by a h
     en_heldout.txt                 one English line of 200, none of them of a held-out verse
     SEED/en.txt                    English to train on
     SEED/read.txt, withheld.txt    Swahili verses whose English is in en.txt, and those whose English is not
+    SEED/en_read.txt ...           the same verses in English
     sw/half.txt                    every other verse of the Swahili to train on
     en-sw.tsv                      both word lists merged; each alone in lexicons/
     bible_words.txt                words that the Bible has more of than the other English
@@ -76,8 +77,9 @@ def make(data: pathlib.Path, out: pathlib.Path, seeds: int) -> str:
         (out / str(seed)).mkdir(exist_ok=True)
         left = (line for number, line in enumerate(lines) if number not in gone and number not in kept_apart)
         _write(out / f"{seed}/en.txt", left)
-        _write(out / f"{seed}/read.txt", (verses[place] for place in read))
-        _write(out / f"{seed}/withheld.txt", (verses[place] for place in asked if place in withheld))
+        for name, places in (("read", read), ("withheld", [place for place in asked if place in withheld])):
+            _write(out / f"{seed}/{name}.txt", (verses[place] for place in places))
+            _write(out / f"{seed}/en_{name}.txt", (lines[asked[place]] for place in places))
         also = len(gone) - len(withheld)
         said.append(f"seed {seed}: {len(read)} read, {len(withheld)} withheld; {also} more English lines left out")
     lists = {name: read_lexicon(data / f"lexicons/{file}", ReadOptions(language="sw")) for name, file in _LISTS.items()}

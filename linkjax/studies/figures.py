@@ -16,28 +16,42 @@ _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#
 
 
 def learning_curves(outcomes: Outcomes, arms: Sequence[Arm], metric: str, path: pathlib.Path) -> str | None:
-    """Mean over seeds with their range; None where no arm has two evaluations. Returns the SVG and writes the PNG."""
-    figure, axes = _figure()
-    scale = 100 if is_share(metric) else 1
-    drawn = False
-    for arm, colour in zip(arms, itertools.cycle(_COLOURS), strict=False):
-        if (curves := outcomes.curves(arm, metric)) is None:
-            continue
-        sign = -1 if metric.startswith(BITS) else 1
-        at_E, scores_SxE = curves.at_SxE.mean(0), scale * sign * curves.scores_SxE
-        axes.plot(at_E, scores_SxE.mean(0), label=arm.name, color=colour)
-        axes.fill_between(at_E, scores_SxE.min(0), scores_SxE.max(0), color=colour, alpha=0.2, linewidth=0)
-        drawn = True
+    """Mean over seeds with their range; None where no arm has two evaluations. Returns the SVG and writes the PNG.
+
+    Of bits per byte, which fall by far more than arms differ, the differences to the baseline stand beside.
+    """
+    drawn = [(arm, curves) for arm in arms if (curves := outcomes.curves(arm, metric))]
+    if not drawn:
+        return None
+    is_bits = metric.startswith(BITS)
+    figure, (axes, *beside) = _figure(1 + is_bits)
+    scale, sign = 100 if is_share(metric) else 1, -1 if is_bits else 1
+    for (arm, curves), colour in zip(drawn, itertools.cycle(_COLOURS), strict=False):
+        _band(axes, curves.at_SxE, scale * sign * curves.scores_SxE, colour, arm.name)
+        baseline = arm.against and outcomes.curves(outcomes.study.arm(arm.against), metric, seeds=arm.seeds)
+        if beside and baseline and baseline.scores_SxE.shape == curves.scores_SxE.shape:
+            _band(beside[0], curves.at_SxE, baseline.scores_SxE - curves.scores_SxE, colour, arm.name)
     _chance(outcomes, metric, axes)
     axes.set_xlabel("steps")
-    return _finished(figure, axes, metric, path) if drawn else None
+    if beside:
+        beside[0].axhline(0, color="grey", linewidth=0.8)
+        beside[0].set_xlabel("steps")
+        beside[0].set_ylabel("difference to its baseline")
+        beside[0].spines[["top", "right"]].set_visible(False)
+    return _finished(figure, axes, metric, path)
+
+
+def _band(axes, at_SxE: np.ndarray, scores_SxE: np.ndarray, colour: str, label: str) -> None:
+    at_E = at_SxE.mean(0)
+    axes.plot(at_E, scores_SxE.mean(0), label=label, color=colour)
+    axes.fill_between(at_E, scores_SxE.min(0), scores_SxE.max(0), color=colour, alpha=0.2, linewidth=0)
 
 
 def score_curve(
     outcomes: Outcomes, axis: str, points: Sequence[tuple[float, str]], metric: str, path: pathlib.Path
 ) -> str:
     """Final scores of arms against what differs between them, each beside the arm it is compared with."""
-    figure, axes = _figure()
+    figure, (axes,) = _figure(1)
     scale = 100 if is_share(metric) else 1
     measured = outcomes.arms_with(metric)
     own = [(x, outcomes.study.arm(name)) for x, name in points if outcomes.study.arm(name) in measured]
@@ -56,11 +70,11 @@ def score_curve(
     return _finished(figure, axes, metric, path)
 
 
-def _figure():
+def _figure(panels: int):
     from matplotlib.figure import Figure  # what needs no figures does without
 
-    figure = Figure(figsize=(7, 3.6), layout="constrained")
-    return figure, figure.subplots()
+    figure = Figure(figsize=(7 if panels == 1 else 9, 3.6), layout="constrained")
+    return figure, figure.subplots(1, panels, squeeze=False)[0]
 
 
 def _chance(outcomes: Outcomes, metric: str, axes) -> None:

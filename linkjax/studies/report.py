@@ -232,6 +232,8 @@ def _main_arms(study: Study) -> dict[str, list[Arm]]:
 def _learning(outcomes: Outcomes, metric: str, arms: Sequence[Arm], path: pathlib.Path) -> Iterator[Figure]:
     if svg := learning_curves(outcomes, arms, metric, path):
         about = f"{metric} while training: mean over seeds, and the seeds' range."
+        if metric.startswith(wording.BITS):
+            about += " Less is better. On the right the difference to the arm that each is compared with."
         yield Figure(f"{path.parent.name}/{path.name}", svg, about)
 
 
