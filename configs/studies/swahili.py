@@ -41,7 +41,8 @@ _LARGER = (
     "--config.model.dtype=bfloat16",
     "--config.optimizer.learning_rate=6e-4",
     "--config.most_segments=64",
-    "--config.eval_every=150",
+    "--config.eval_every=30",
+    "--config.rank_every=25",
     "--config.workers=4",
 )
 _CLAIM = ("baseline", "link", "scramble", "word_list", "target_rate_x2", "target_rate_x3")

@@ -38,7 +38,7 @@ def stream_elements(reading: Reading, tags: Container[str]) -> Iterator[tuple[st
                         open_elements.append(element)
                         wanted_depth += element.tag in tags
                         if len(open_elements) > _DEEPEST:
-                            reading.malformed(line + 1, f"XML elements more than {_DEEPEST} deep")
+                            reading.malformed(line + 1, f"XML elements more than {_DEEPEST} deep", ends=True)
                             return
                         continue
                     open_elements.pop()
@@ -51,16 +51,16 @@ def stream_elements(reading: Reading, tags: Container[str]) -> Iterator[tuple[st
                         parent.remove(element)
                         silent = 0
                 if silent > _LONGEST:
-                    reading.malformed(line + 1, f"XML with no end of an element in {_LONGEST:,} bytes")
+                    reading.malformed(line + 1, f"XML with no end of an element in {_LONGEST:,} bytes", ends=True)
                     return
             parser.close()
         except (ElementTree.ParseError, expat.ExpatError) as error:
             place = error.position[0] if isinstance(error, ElementTree.ParseError) else error.lineno
-            reading.malformed(place, f"broken XML ({error})")
+            reading.malformed(place, f"broken XML ({error})", ends=True)
         except _TooMuch as error:
-            reading.malformed(line + 1, str(error))
+            reading.malformed(line + 1, str(error), ends=True)
         except (LookupError, ValueError) as error:
-            reading.malformed(1, f"XML of an encoding not known here ({error})")
+            reading.malformed(1, f"XML of an encoding not known here ({error})", ends=True)
 
 
 class _TooMuch(Exception):

@@ -44,7 +44,7 @@ def translate(reading: Reading, language: str) -> Iterator[tuple[str, str, dict[
         with contextlib.closing(_connect(reading)) as database:
             yield from _translate(reading, database, language)
     except (sqlite3.Error, UnicodeDecodeError) as error:
-        reading.malformed("SQLite database", f"cannot be read ({error})")
+        reading.malformed("SQLite database", f"cannot be read ({error})", ends=True)
 
 
 def _connect(reading: Reading) -> sqlite3.Connection:

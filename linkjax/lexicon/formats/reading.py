@@ -47,17 +47,21 @@ class Reading:
         self.path, self.options = path, options
         self.counts: collections.Counter[str] = collections.Counter()
 
-    def malformed(self, place: int | str, what: str) -> None:
+    def malformed(self, place: int | str, what: str, ends: bool = False) -> None:
         """Complains of a line (its number, from 1) or another place: an error, or one more line left out.
+
+        Args: `ends`, whether nothing after it can be read.
 
         Raises:
           UserError: the user did not ask to keep the good lines.
         """
         where = f"line {place}" if isinstance(place, int) else place
         if not self.options.keep_good_lines:
-            mend = "`python -m linkjax.lexicon convert --keep_good_lines` leaves such lines out"
+            kept = "takes what is before it" if ends else "leaves such lines out"
+            mend = f"`python -m linkjax.lexicon convert --keep_good_lines` {kept}"
             raise UserError(f"{self.path}, {where}: {what} ({mend}).")
         self.counts["dropped: malformed line"] += 1
+        self.counts["files of which the rest could not be read"] += ends
 
     def lines(self, encoding: str = "utf-8", longest: int = _LINE_BYTES) -> Iterator[tuple[int, str]]:
         """Yields (number, line without its end) of all lines with something in them, reading as it goes.
