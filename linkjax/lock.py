@@ -13,6 +13,7 @@ import os
 import pathlib
 import secrets
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from linkjax.errors import UserError
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 _BEAT, _STALE = 10.0, 60.0  # seconds
 _SETTLED = 1.0  # after which of several that found the same stale file the last one has it
+_ASKED_EVERY = 0.5  # seconds
 _MOST_BYTES = 4096  # that are read of a lock's file
 
 
@@ -56,6 +58,23 @@ def locked(path: pathlib.Path, what: str) -> Iterator[None]:
             if error.errno not in _NO_LOCKS:
                 raise UserError(f"{path} cannot be written: {error.strerror}.") from error
             held.enter_context(_kept_alive(path.with_name(f"{path.name}.alive"), what))
+        yield
+
+
+@contextlib.contextmanager
+def locked_when_free(path: pathlib.Path, what: str) -> Iterator[None]:
+    """`locked`, after waiting for whoever has the lock."""
+    with contextlib.ExitStack() as held:
+        said = False
+        while True:
+            try:
+                held.enter_context(locked(path, what))
+                break
+            except Held as error:
+                if not said:
+                    print(f"{error.what} by {error.owner}: waiting for it", file=sys.stderr)
+                said = True
+            time.sleep(_ASKED_EVERY)
         yield
 
 

@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import ml_collections
@@ -18,6 +19,7 @@ import pytest
 from linkjax.config import from_json, load_config
 from linkjax.errors import UserError
 from linkjax.huggingface.settings import to_config
+from linkjax.lock import locked
 from linkjax.model.decoder import ModelSettings
 from linkjax.studies import report
 from linkjax.studies.arms import Contrast, read_study, with_arms
@@ -27,6 +29,7 @@ from linkjax.studies.outcomes import Outcomes
 from linkjax.studies.page import Answer, Figure, Heading, Table, as_html, as_markdown
 from linkjax.studies.runs import _check_prepared_alike, check_begun, list_runs, own_cores
 from linkjax.study import declared_late, study
+from linkjax.workdir import LOCK
 from tests.test_runs import ROOT, command, environment, run
 
 CONFIG = "configs/studies/toy_link.py:cpu"
@@ -373,6 +376,31 @@ def test_the_order_of_contrasts_is_declared(tmp_path):
     (tmp_path / "runs/link/0/config.json").touch()
     config.contrasts = {name: config.contrasts[name] for name in "ba"}
     assert declared_late(config, tmp_path) == "contrasts"
+
+
+def test_a_run_that_goes_on_after_its_study_was_killed_is_waited_for(folder, tmp_path, capsys):
+    moved = shutil.copytree(folder, tmp_path / "moved")
+    workdir = moved / "runs/link/0"
+    summary = (workdir / "summary.json").read_text()
+    for name in ("summary.json", "finished.json.gz"):
+        (workdir / name).unlink()
+    begun = threading.Event()
+
+    def orphan():
+        with locked(workdir / LOCK, "it is being trained"):
+            begun.set()
+            time.sleep(1)
+            (workdir / "summary.json").write_text(summary)
+
+    thread = threading.Thread(target=orphan)
+    thread.start()
+    begun.wait()
+    kept = (workdir / "metrics.jsonl").stat().st_mtime_ns
+    study(toy(), moved, 1)
+    thread.join()
+    assert "runs/link/0 is being trained by process" in capsys.readouterr().err
+    assert (moved / "summary.json").read_bytes() == (folder / "summary.json").read_bytes()
+    assert (workdir / "metrics.jsonl").stat().st_mtime_ns == kept
 
 
 def test_what_needs_no_figures_needs_no_matplotlib():

@@ -1,5 +1,6 @@
 import json
 import pathlib
+from types import SimpleNamespace
 
 import ml_dtypes
 import numpy as np
@@ -12,6 +13,8 @@ from linkjax.huggingface.folder import ModelFolder
 from linkjax.vocabulary.__main__ import main
 from linkjax.vocabulary.arguments import build_parser
 from linkjax.vocabulary.merges import learn_merges, merged
+from linkjax.vocabulary.texts import Text
+from linkjax.vocabulary.token_vectors import word_pieces
 from linkjax.vocabulary.tokens import Vocabulary
 from linkjax.vocabulary.word_vectors import read_vectors
 from tests import hugging_tokenizers
@@ -327,6 +330,15 @@ def test_vectors_trained_here(method, texts, aids, tmp_path, capsys):
     np.testing.assert_array_equal(rows(tmp_path / "out"), rows(tmp_path / "again"))
     run("extend", model, tmp_path / "other", capsys, **options, seed=1)
     assert not np.array_equal(rows(tmp_path / "out"), rows(tmp_path / "other"))
+
+
+def test_words_are_cut_as_they_are_mostly_written(tmp_path):
+    (tmp_path / "de.txt").write_text("Der Hund bellt, der kleine Hund.\nEin Hund lief, und der HUND bellte.\n")
+    text = Text(str(tmp_path / "de.txt"))
+    assert text.words["hund"] == 4 and text.forms["hund"] == "Hund" and text.forms["der"] == "der"
+    vocabulary = SimpleNamespace(pieces=list)
+    assert "".join(word_pieces(vocabulary, text)("hund")) == " Hund"
+    assert "".join(word_pieces(vocabulary, text)("mbwa")) == "".join(word_pieces(vocabulary, None)("mbwa")) == " mbwa"
 
 
 def test_vectors_are_read_up_to_a_bound(tmp_path):

@@ -11,14 +11,12 @@ import os
 import pathlib
 import shutil
 import sys
-import time
 from collections.abc import Iterator
 
 from linkjax.errors import UserError
-from linkjax.lock import Held, locked
+from linkjax.lock import locked, locked_when_free
 
 LOCK, FOLDER, WORK = "lock", "folder", "work"
-_ASKED_EVERY = 0.5  # seconds, whether another process has ended
 
 
 class Stopped(UserError):
@@ -53,7 +51,8 @@ def whole_or_not_at_all(out: pathlib.Path, wait: bool = False, goes_on: bool = T
     except OSError as error:
         raise UserError(f"{partial} cannot be made: {error.strerror}.") from error
     with contextlib.ExitStack() as held:
-        _lock(held, partial / LOCK, f"{out} is being prepared", wait)
+        lock = locked_when_free if wait else locked
+        held.enter_context(lock(partial / LOCK, f"{out} is being prepared"))
         if out.exists():
             _remove(partial, created)
             raise Exists(out)
@@ -80,21 +79,6 @@ def whole_or_not_at_all(out: pathlib.Path, wait: bool = False, goes_on: bool = T
             print(f"what is done of {out} is kept: the same command goes on from there.", file=sys.stderr)
             raise
         shutil.rmtree(partial, ignore_errors=True)  # another one may be about to ask for the lock
-
-
-def _lock(held: contextlib.ExitStack, path: pathlib.Path, what: str, wait: bool) -> None:
-    waiting = False
-    while True:
-        try:
-            held.enter_context(locked(path, what))
-            return
-        except Held as error:
-            if not wait:
-                raise
-            if not waiting:
-                print(f"{error.what} by {error.owner}: waiting for it", file=sys.stderr)
-        waiting = True
-        time.sleep(_ASKED_EVERY)
 
 
 def _remove(partial: pathlib.Path, created: list[pathlib.Path]) -> None:

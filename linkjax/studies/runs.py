@@ -26,9 +26,10 @@ from linkjax.data.prepared import Prepared
 from linkjax.errors import Interrupted, UserError
 from linkjax.files import read_json
 from linkjax.initial import with_model
+from linkjax.lock import locked_when_free
 from linkjax.studies.arms import Arm, Study
 from linkjax.training.interruptions import BY_CTRL_C, PREEMPTED
-from linkjax.workdir import CONFIG, SUMMARY, check_alike, prepare
+from linkjax.workdir import CONFIG, LOCK, SUMMARY, check_alike, prepare
 
 PROBE, _RECORD = "probe.json", "finished.json.gz"
 _MOST_BYTES = 1 << 28
@@ -171,6 +172,11 @@ def carry_out(runs: Sequence[Run], probe: bool, processes: int, done: Callable[[
       UserError: a run failed; what it said is in `log.txt` of its folder.
       Interrupted: by a signal. Runs save themselves and go on the next time.
     """
+    with _stoppable():
+        for run in runs:  # an earlier start may have been killed, whose runs go on by themselves
+            if run.commands(probe) and (run.workdir / LOCK).exists():
+                with locked_when_free(run.workdir / LOCK, f"{run.workdir} is being trained"):
+                    pass
     missing = [run for run in runs if run.commands(probe)]
     terminal = sys.stderr.isatty()
     bar = tqdm(total=len(runs), initial=len(runs) - len(missing), unit="run", dynamic_ncols=True, disable=not terminal)

@@ -124,8 +124,9 @@ class Initialisation:
                 f" {english.vectors_NxW.shape[1]}: give two files of one width, or texts to train both on."
             )
         turn_WxW = rotation(*self._aligned(english.index(), target.index()))
-        vectors_NxW, known_N = from_words(word_pieces(self._new), len(self._new), target, self._counts)
-        source_VxW, said_V = from_words(word_pieces(self._old), len(self._old), english)
+        new, old = word_pieces(self._new, self._aids.target_text), word_pieces(self._old, self._aids.english_text)
+        vectors_NxW, known_N = from_words(new, len(self._new), target, self._counts)
+        source_VxW, said_V = from_words(old, len(self._old), english)
         said_V[len(old_rows_VxD) :] = False
         usable = np.flatnonzero(said_V)
         ids = wanted[known_N[wanted]]
@@ -133,7 +134,8 @@ class Initialisation:
 
     def _translation(self, wanted: np.ndarray, old_rows_VxD: np.ndarray, output: bool) -> tuple[np.ndarray, np.ndarray]:
         counts = self._counts or dict.fromkeys(self._aids.translations, 1)
-        weights = piece_weights(counts, self._aids.translations, word_pieces(self._new), word_pieces(self._old))
+        new, old = word_pieces(self._new, self._aids.target_text), word_pieces(self._old, self._aids.english_text)
+        weights = piece_weights(counts, self._aids.translations, new, old)
         ids = np.array([id for id in wanted if int(id) in weights], int)
         return ids, translated_rows(old_rows_VxD, [weights[int(id)] for id in ids])
 

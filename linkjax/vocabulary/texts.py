@@ -48,6 +48,15 @@ class Text:
                 words[word] += count
         return words
 
+    @functools.cached_property
+    def forms(self) -> dict[str, str]:
+        """Word, lower-cased -> as it is written mostly: a German noun with a capital."""
+        written: collections.Counter[str] = collections.Counter()
+        for line, count in self.lines.items():
+            for word in word_pattern().findall(line):
+                written[word] += count
+        return {word.lower(): word for word, _ in reversed(written.most_common())}
+
     def stretches(self, vocabulary: Vocabulary) -> collections.Counter[str]:
         """What a tokenizer's model gets to cut."""
         counts: collections.Counter[str] = collections.Counter()

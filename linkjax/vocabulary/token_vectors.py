@@ -45,6 +45,7 @@ def from_words(
     return sums_VxW / np.where(weights_V > 0, weights_V, 1)[:, None], sums_VxW.any(axis=1)
 
 
-def word_pieces(vocabulary: Vocabulary) -> Callable[[str], list[int]]:
-    """Cuts a word as it is cut between spaces."""
-    return lambda word: vocabulary.pieces(f" {word}")
+def word_pieces(vocabulary: Vocabulary, text: Text | None) -> Callable[[str], list[int]]:
+    """Cuts a word as it is cut between spaces. Lower-cased words of a text are cut as they are mostly written there."""
+    forms = text.forms if text else {}
+    return lambda word: vocabulary.pieces(f" {forms.get(word, word)}")
