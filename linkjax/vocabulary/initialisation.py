@@ -124,7 +124,9 @@ class Initialisation:
                 f" {english.vectors_NxW.shape[1]}: give two files of one width, or texts to train both on."
             )
         turn_WxW = rotation(*self._aligned(english.index(), target.index()))
-        new, old = word_pieces(self._new, self._aids.target_text), word_pieces(self._old, self._aids.english_text)
+        aids = self._aids  # a file has words as they are written, those trained here are lower-cased
+        new = word_pieces(self._new, None if aids.word_vectors else aids.target_text)
+        old = word_pieces(self._old, None if aids.english_vectors else aids.english_text)
         vectors_NxW, known_N = from_words(new, len(self._new), target, self._counts)
         source_VxW, said_V = from_words(old, len(self._old), english)
         said_V[len(old_rows_VxD) :] = False
@@ -147,7 +149,7 @@ class Initialisation:
     def _vectors(self) -> tuple[np.ndarray, np.ndarray]:
         """Target-language vectors of the new vocabulary's tokens, and which have one."""
         if self._aids.word_vectors:
-            return from_words(word_pieces(self._new), len(self._new), self._aids.target_words, self._counts)
+            return from_words(word_pieces(self._new, None), len(self._new), self._aids.target_words, self._counts)
         return trained_on_tokens(self._new, self._aids.target_text, self._aids.seed)
 
     def _target_rows(self, output: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
