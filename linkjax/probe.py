@@ -66,7 +66,8 @@ def confusion(model: Loaded, prepared: Prepared) -> dict[str, dict[str, float]]:
         heldout.setdefault(language, []).extend(document.text for document in prepared.heldout(component))
     languages, found = Languages(samples, model.tokenizer), {}
     for language, all_texts in heldout.items():
-        texts = all_texts[:: max(1, -(-len(all_texts) // _PROMPTS))]  # from all over: files have an order
+        count = min(len(all_texts), _PROMPTS)  # from all over: files have an order
+        texts = [all_texts[number * len(all_texts) // count] for number in range(count)]
         halves = [text.split() for text in texts]
         beginnings = [" ".join(words[: min(len(words) // 2, _PROMPT_WORDS)]) for words in halves]
         room = model.settings.sequence_length - 1

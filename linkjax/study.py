@@ -75,7 +75,7 @@ def run(config: ml_collections.ConfigDict, out: str, processes: str, dry_run: st
         raise UserError(f"--processes={processes}: give the number of runs at a time, 1 or more.")
     if dry_run not in ("yes", "no"):
         raise UserError(f"--dry_run={dry_run}: choose yes or no.")
-    names = arms.split(",") if arms else []
+    names = [name.strip() for name in arms.split(",")] if arms else []
     if dry_run == "yes":
         settings = read_study(config)
         print(estimate(with_arms(settings, names) if names else settings, pathlib.Path(out or "runs/study")))

@@ -300,6 +300,9 @@ def test_a_full_disk_is_a_sentence_and_what_is_done_is_kept(tmp_path, full):
         (partial / "work").mkdir()
         raise full
     assert (tmp_path / ".out.partial/work").is_dir() and not (tmp_path / "out").exists()
+    with pytest.raises(UserError, match="no space is left"), whole_or_not_at_all(tmp_path / "more", goes_on=False):
+        raise full
+    assert not [*tmp_path.glob(".more*")] and not (tmp_path / "more").exists()
 
 
 def test_documents_met_before_are_found_in_all_files(tmp_path):

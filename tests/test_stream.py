@@ -129,6 +129,9 @@ def test_the_progress_of_a_schedule_is_measured_on_long_documents_too(toy, strea
     prepared = SimpleNamespace(components=[toy.components[0] | about])
     found = documents_in_row(prepared, settings, documents, encoder, 0)
     assert found == pytest.approx(8 * 30 / tokens, rel=0.01)
+    broken = [*range(29), documents[29]]  # a damaged document is a number
+    assert documents_in_row(prepared, settings, broken, encoder, 0) == pytest.approx(found, rel=0.01)
+    assert documents_in_row(prepared, settings, [0] * 30, encoder, 0) == pytest.approx(8 * 30 / tokens)
 
 
 def test_segments_are_documents(toy, stream_settings):

@@ -19,7 +19,7 @@ import pytest
 from linkjax.config import from_json, load_config
 from linkjax.errors import UserError
 from linkjax.huggingface.settings import to_config
-from linkjax.lock import locked
+from linkjax.lock import locked, locked_when_free
 from linkjax.model.decoder import ModelSettings
 from linkjax.studies import report
 from linkjax.studies.arms import Contrast, read_study, with_arms
@@ -378,23 +378,29 @@ def test_the_order_of_contrasts_is_declared(tmp_path):
     assert declared_late(config, tmp_path) == "contrasts"
 
 
-def test_a_run_that_goes_on_after_its_study_was_killed_is_waited_for(folder, tmp_path, capsys):
+def test_a_run_that_goes_on_after_its_study_was_killed_is_waited_for(folder, tmp_path, capsys, monkeypatch):
     moved = shutil.copytree(folder, tmp_path / "moved")
     workdir = moved / "runs/link/0"
     summary = (workdir / "summary.json").read_text()
     for name in ("summary.json", "finished.json.gz"):
         (workdir / name).unlink()
-    begun = threading.Event()
+    begun, asked = threading.Event(), threading.Event()
 
     def orphan():
         with locked(workdir / LOCK, "it is being trained"):
             begun.set()
+            asked.wait(100)
             time.sleep(1)
             (workdir / "summary.json").write_text(summary)
 
+    def when_free(*arguments):
+        asked.set()
+        return locked_when_free(*arguments)
+
+    monkeypatch.setattr("linkjax.studies.runs.locked_when_free", when_free)
     thread = threading.Thread(target=orphan)
     thread.start()
-    begun.wait()
+    assert begun.wait(100)
     kept = (workdir / "metrics.jsonl").stat().st_mtime_ns
     study(toy(), moved, 1)
     thread.join()

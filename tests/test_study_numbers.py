@@ -149,7 +149,6 @@ def test_differences_of_items_are_paired_by_cluster():
 
 def test_items_count_in_their_own_metric_where_groups_are_called_alike(tmp_path, monkeypatch):
     asked = [{"name": "cloze_sw", "metric": "cloze"}, {"name": "xcopa_sw", "metric": "xcopa"}]
-    monkeypatch.setattr(finished, "Prepared", lambda folder: SimpleNamespace(manifest={"evaluations": asked}))
     monkeypatch.setattr(finished, "_evaluations", lambda *_: [])
     monkeypatch.setattr(finished, "_asked", lambda _: {})
     summary = {"cloze/sw": 0.5, "cloze_open/sw": 0.0, "xcopa/sw": 1.0, "xcopa_open/sw": 0.0, "chance": {"xcopa": 0.5}}
@@ -157,7 +156,7 @@ def test_items_count_in_their_own_metric_where_groups_are_called_alike(tmp_path,
     items = [("cloze_sw", "verse", True), ("cloze_sw", "verse", False), ("xcopa_sw", "1", True)]
     lines = [{"task": task, "cluster": cluster, "group": "sw", "correct": right} for task, cluster, right in items]
     (tmp_path / "items.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    run = finished.from_files(SimpleNamespace(workdir=tmp_path, data=tmp_path))
+    run = finished.from_files(SimpleNamespace(workdir=tmp_path), SimpleNamespace(manifest={"evaluations": asked}))
     assert run.items == {"cloze/sw": {"cloze_sw verse": (1, 2)}, "xcopa/sw": {"xcopa_sw 1": (1, 1)}}
 
 

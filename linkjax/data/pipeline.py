@@ -81,16 +81,21 @@ def documents_in_row(
     expected = length * len(documents) / component["tokens"]
     if settings.link.schedule == "constant" or not swaps_words(component):
         return expected
-    number = min(len(documents), _MEASURED_DOCUMENTS, max(math.ceil(expected * _MOST_ROWS), 1))
-    places = np.linspace(0, len(documents) - 1, number).astype(int)
-    sample = [documents[place] for place in places.tolist()]
-    passes = math.ceil(max(expected * _MEASURED_ROWS / number, 1))
+    few = math.ceil(expected * _MOST_ROWS)
+    places = np.linspace(0, len(documents) - 1, min(len(documents), _MEASURED_DOCUMENTS, max(few, 1))).astype(int)
+    sample = [one for place in places.tolist() if isinstance(one := documents[place], Document)]  # others are damaged
+    if not sample:
+        return expected
+    passes = math.ceil(max(expected * _MEASURED_ROWS / len(sample), 1))
     order = ShuffledDocuments(sample, 0, 1, 0)
-    stretches = Stretches(order, encoder, length, passes * number, passes)
+    stretches = Stretches(order, encoder, length, passes * len(sample), passes)
     rows = sum(1 for _ in PACKINGS[settings.packing](stretches, index, settings.most_segments))
-    # The few that are measured may be longer than others.
-    longer = sum(len(document.text.encode()) for document in sample) / number / (component["bytes"] / len(documents))
-    return passes * number / rows * longer
+    measured = passes * len(sample) / rows
+    if few >= _MEASURED_DOCUMENTS:
+        return measured
+    # Of documents that take many rows each there are only some, which may be longer than others.
+    mean = sum(len(document.text.encode()) for document in sample) / len(sample)
+    return measured * mean / (component["bytes"] / len(documents))
 
 
 def shard_rows(

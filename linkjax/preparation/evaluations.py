@@ -85,18 +85,18 @@ def clozes_languages(names: Sequence[str], languages: Iterable[str]) -> list[str
     Raises:
       UserError: it is of none, its file is not there, or two are called alike.
     """
-    known, met = list(dict.fromkeys(languages)), set()
+    known, found = list(dict.fromkeys(languages)), {}
     for name in names:
         group, file = cloze.parse(name)
         task, language = f"cloze_{group}", _language_of(group, known)
-        if task in met:
+        if task in found:
             raise UserError(f"{task} is named twice: call one of them {task}_MORE:FILE.")
         if group != language and not file:
             raise UserError(f"{task} names no file: write {task}:FILE, or cloze_{language} for the held-out text.")
         if file and not pathlib.Path(file).exists():
             raise UserError(f"{task} is to be made of {file}, which is not there: check the path.")
-        met.add(task)
-    return [_language_of(cloze.parse(name)[0], known) for name in names]
+        found[task] = language
+    return list(found.values())
 
 
 def _language_of(group: str, languages: Sequence[str]) -> str:

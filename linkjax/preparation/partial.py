@@ -64,13 +64,16 @@ def whole_or_not_at_all(out: pathlib.Path, wait: bool = False, goes_on: bool = T
         except Stopped:
             raise
         except Exception as error:
-            full = (os.strerror(number) in str(error) for number in (errno.ENOSPC, errno.EDQUOT))
-            if goes_on and any(full):  # ArrayRecord raises a RuntimeError
+            # ArrayRecord raises a RuntimeError.
+            full = any(os.strerror(number) in str(error) for number in (errno.ENOSPC, errno.EDQUOT))
+            if full and goes_on:
                 raise Stopped(
                     f"no space is left for {partial}: make room and start the same command again, it goes on from"
                     " there."
                 ) from error
             _remove(partial, created)
+            if full:
+                raise UserError(f"no space is left for {out}: make room and start again.") from error
             raise
         except BaseException:
             if not goes_on:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from linkjax.studies.arms import Arm
+from linkjax.studies.curves import Curves
 from linkjax.studies.outcomes import Outcomes
 from linkjax.studies.wording import BITS, axis_label, is_share
 
@@ -24,13 +25,13 @@ def learning_curves(outcomes: Outcomes, arms: Sequence[Arm], metric: str, path: 
     if not drawn:
         return None
     is_bits = metric.startswith(BITS)
-    figure, (axes, *beside) = _figure(1 + is_bits)
+    compared = {arm.name: baseline for arm, curves in drawn if (baseline := _baseline(outcomes, arm, metric, curves))}
+    figure, (axes, *beside) = _figure(2 if is_bits and compared else 1)
     scale, sign = 100 if is_share(metric) else 1, -1 if is_bits else 1
     for (arm, curves), colour in zip(drawn, itertools.cycle(_COLOURS), strict=False):
         _band(axes, curves.at_SxE, scale * sign * curves.scores_SxE, colour, arm.name)
-        baseline = arm.against and outcomes.curves(outcomes.study.arm(arm.against), metric, seeds=arm.seeds)
-        if beside and baseline and baseline.scores_SxE.shape == curves.scores_SxE.shape:
-            _band(beside[0], curves.at_SxE, baseline.scores_SxE - curves.scores_SxE, colour, arm.name)
+        if beside and arm.name in compared:
+            _band(beside[0], curves.at_SxE, compared[arm.name].scores_SxE - curves.scores_SxE, colour, arm.name)
     _chance(outcomes, metric, axes)
     axes.set_xlabel("steps")
     if beside:
@@ -39,6 +40,14 @@ def learning_curves(outcomes: Outcomes, arms: Sequence[Arm], metric: str, path: 
         beside[0].set_ylabel("difference to its baseline")
         beside[0].spines[["top", "right"]].set_visible(False)
     return _finished(figure, axes, metric, path)
+
+
+def _baseline(outcomes: Outcomes, arm: Arm, metric: str, curves: Curves) -> Curves | None:
+    """Of what an arm is compared with, where both were asked the same at the same steps."""
+    if not arm.against or not outcomes.asked_alike(arm, metric):
+        return None
+    found = outcomes.curves(outcomes.study.arm(arm.against), metric, seeds=arm.seeds)
+    return found if found and found.scores_SxE.shape == curves.scores_SxE.shape else None
 
 
 def _band(axes, at_SxE: np.ndarray, scores_SxE: np.ndarray, colour: str, label: str) -> None:

@@ -1,7 +1,7 @@
 """A run that is finished: all that a study's report says of it, in one small file.
 
 OUT/runs/ARM/SEED/finished.json.gz is written when a run is done. From then on nothing else of its folder is read, nor
-of the prepared one: from these files alone a report can be made anew, and a study gone on with elsewhere.
+of the prepared one: from these files and declared.json a report can be made anew, and a study gone on with elsewhere.
 """
 
 import gzip
@@ -57,26 +57,26 @@ def keep(run: Run) -> None:
     """Writes the record of a run that is finished, if there is none."""
     if run.record.exists():
         return
-    found = from_files(run)
+    prepared = Prepared(run.data)
+    found = from_files(run, prepared)
     kept = found._asdict() | {
         "run": run.name,
         "asked": {metric: sorted(hashes) for metric, hashes in found.asked.items()},
         "config": run.config.to_dict(),
         "probed": (run.workdir / PROBE).exists(),
-        "data_sha256": Prepared(run.data).fingerprint,
+        "data_sha256": prepared.fingerprint,
         "versions": read_json(run.workdir / SUMMARY, _MOST_BYTES)["versions"],
     }
     write_whole(run.record, gzip.compress(json.dumps(kept).encode(), mtime=0))
 
 
-def from_files(run: Run) -> Finished:
+def from_files(run: Run, prepared: Prepared) -> Finished:
     """Of a run that is finished, from its folder and its data."""
     summary = read_json(run.workdir / SUMMARY, _MOST_BYTES)
     scores = {name: value for name, value in summary.items() if isinstance(value, int | float) and name not in _TIMES}
     if (run.workdir / PROBE).exists():
         scores |= _probed(read_json(run.workdir / PROBE, _MOST_BYTES))
     items: dict[str, dict[str, tuple[float, float]]] = {}
-    prepared = Prepared(run.data)
     metrics = {about["name"]: about["metric"] for about in prepared.manifest["evaluations"]}
     if (run.workdir / "items.jsonl").exists():
         for item in read_jsonl(run.workdir / "items.jsonl"):

@@ -97,6 +97,8 @@ def _primary(outcomes: Outcomes, arm: Arm, metric: str, found: dict[str, Any] | 
     p = f"p {wording.p_said(found['p_corrected'])}"
     if _is_sure(found):
         return f"{scores}: {shown}, {p}."
+    if found["p_corrected"] < _LEVEL:
+        return f"{scores}: {shown} is not significant: {p} over seeds, but over items there may be no difference."
     least = wording.difference(metric, found["detectable"], None).lstrip("+")
     return f"{scores}: {shown} is not significant ({p}); a difference of {least} would probably have been found."
 
@@ -233,7 +235,7 @@ def _learning(outcomes: Outcomes, metric: str, arms: Sequence[Arm], path: pathli
     if svg := learning_curves(outcomes, arms, metric, path):
         about = f"{metric} while training: mean over seeds, and the seeds' range."
         if metric.startswith(wording.BITS):
-            about += " Less is better. On the right the difference to the arm that each is compared with."
+            about += " Less is better. If there is a panel on the right: the difference to what each is compared with."
         yield Figure(f"{path.parent.name}/{path.name}", svg, about)
 
 

@@ -181,12 +181,15 @@ def carry_out(runs: Sequence[Run], probe: bool, processes: int, done: Callable[[
     terminal = sys.stderr.isatty()
     bar = tqdm(total=len(runs), initial=len(runs) - len(missing), unit="run", dynamic_ncols=True, disable=not terminal)
     with _stoppable(), bar:
+        checked: set[pathlib.Path] = set()
         # All arms' tokenizers before those that take them; nothing waits for another run's data then.
         for run in missing:
-            for needed in () if run.data.exists() else (run.tokenizer_of or run, run):
+            for needed in (run,) if run.data.exists() else (run.tokenizer_of or run, run):
                 if not needed.data.exists():
                     prepare(needed.config, needed.data)
+                if needed.data not in checked:
                     _check_prepared_alike(needed.data, runs)
+                    checked.add(needed.data)
         slots: list[_Work | None] = [None] * processes
         waiting = list(missing)
         try:
@@ -209,11 +212,13 @@ def carry_out(runs: Sequence[Run], probe: bool, processes: int, done: Callable[[
 
 def _check_prepared_alike(data: pathlib.Path, runs: Sequence[Run]) -> None:
     """Raises UserError where finished runs read other data: files that the study names have changed since."""
-    for run in runs:
-        if run.data == data and run.kept and run.kept["data_sha256"] != Prepared(data).fingerprint:
+    finished = [(run, kept) for run in runs if run.data == data and (kept := run.kept)]
+    made_of = Prepared(data).fingerprint if finished else ""
+    for run, kept in finished:
+        if kept["data_sha256"] != made_of:
             raise UserError(
-                f"{data} is not what {run.name} was trained on: put the files it was made of back, or choose another"
-                " --out."
+                f"{data} is not what {run.name} was trained on: put the files it was made of back and remove this"
+                " folder, or choose another --out."
             )
 
 

@@ -25,6 +25,9 @@ from linkjax.vocabulary.tokens import Vocabulary, match
 from linkjax.vocabulary.trimming import trim
 
 
+_BIAS = "lm_head.bias"
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs a verb; ends the program with exit code 2 on a mistake of the user's."""
     with errors_as_sentences():
@@ -38,6 +41,8 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     if arguments.out.exists() and not (arguments.out.is_dir() and not any(arguments.out.iterdir())):
         raise UserError(f"{arguments.out} exists: name a new folder, or remove it first.")
     model = EmbeddedModel(arguments.model)
+    if _BIAS in model.folder.names:
+        raise UserError(f"{arguments.model} has {_BIAS}, a number for each token, which is not supported here.")
     target = Text(arguments.target_text) if arguments.target_text else None
     english = Text(arguments.english_text) if arguments.english_text else None
     aids = _aids(arguments, target, english) if arguments.verb != "trim" else Aids()

@@ -35,7 +35,7 @@ _NEEDS = {
     "translation": (_LEXICON,),
 }
 _EMBEDDINGS = ("embed_tokens.weight", "word_embeddings.weight", "wte.weight")
-_OUTPUT, _BIAS = "lm_head.weight", "lm_head.bias"
+_OUTPUT = "lm_head.weight"
 
 
 class EmbeddedModel:
@@ -54,8 +54,6 @@ class EmbeddedModel:
         found = [name for name in self.folder.names if name.endswith(_EMBEDDINGS)]
         if len(found) != 1:
             raise UserError(f"{path} has {len(found)} tensors that end in {', '.join(_EMBEDDINGS)}: one is expected.")
-        if _BIAS in self.folder.names:
-            raise UserError(f"{path} has {_BIAS}, a number for each token, which would stay as it is: not supported.")
         self.input = found[0]
         tied = self.folder.config.get("tie_word_embeddings", False)
         self.output = _OUTPUT if _OUTPUT in self.folder.names and not tied else None

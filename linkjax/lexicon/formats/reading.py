@@ -61,7 +61,8 @@ class Reading:
             mend = f"`python -m linkjax.lexicon convert --keep_good_lines` {kept}"
             raise UserError(f"{self.path}, {where}: {what} ({mend}).")
         self.counts["dropped: malformed line"] += 1
-        self.counts["files of which the rest could not be read"] += ends
+        if ends:
+            self.counts["files of which the rest could not be read"] += 1
 
     def lines(self, encoding: str = "utf-8", longest: int = _LINE_BYTES) -> Iterator[tuple[int, str]]:
         """Yields (number, line without its end) of all lines with something in them, reading as it goes.
