@@ -27,7 +27,7 @@ from linkjax.studies.curves import SpeedUp
 from linkjax.studies.finished import ENGLISH_AT_BEST, read_run
 from linkjax.studies.outcomes import Outcomes
 from linkjax.studies.page import Answer, Figure, Heading, Table, as_html, as_markdown
-from linkjax.studies.runs import _check_prepared_alike, check_begun, list_runs, own_cores
+from linkjax.studies.runs import check_begun, list_runs, own_cores
 from linkjax.study import declared_late, study
 from linkjax.workdir import LOCK
 from tests.test_runs import ROOT, command, environment, run
@@ -317,10 +317,13 @@ def test_a_record_of_other_data_or_without_the_probe_that_is_asked_for_is_refuse
     baseline = runs[0]
     with pytest.raises(UserError, match=r"baseline/0/finished\.json\.gz is of a run that was not probed"):
         check_begun(runs, probe=True)
-    _check_prepared_alike(baseline.data, runs)
+    (tmp_path / "runs/link/0/summary.json").unlink()
+    (tmp_path / "runs/link/0/finished.json.gz").unlink()
     rewritten(baseline.record, data_sha256="0" * 64)
-    with pytest.raises(UserError, match="is not what baseline, seed 0 was trained on"):
-        _check_prepared_alike(baseline.data, runs)
+    for _ in range(2):  # the data stay there, and are no others then
+        with pytest.raises(UserError, match="is not what baseline, seed 0 was trained on"):
+            study(toy(), tmp_path, 1)
+    assert not (tmp_path / "runs/link/0/summary.json").exists()
 
 
 def test_some_arms_are_made_and_reported_and_the_others_another_time(folder, tmp_path):

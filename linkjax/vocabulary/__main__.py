@@ -24,7 +24,6 @@ from linkjax.vocabulary.texts import Text
 from linkjax.vocabulary.tokens import Vocabulary, match
 from linkjax.vocabulary.trimming import trim
 
-
 _BIAS = "lm_head.bias"
 
 
