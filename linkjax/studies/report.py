@@ -235,7 +235,7 @@ def _learning(outcomes: Outcomes, metric: str, arms: Sequence[Arm], path: pathli
     if svg := learning_curves(outcomes, arms, metric, path):
         about = f"{metric} while training: mean over seeds, and the seeds' range."
         if metric.startswith(wording.BITS):
-            about += " Less is better. If there is a panel on the right: the difference to what each is compared with."
+            about += " Less is better."
         yield Figure(f"{path.parent.name}/{path.name}", svg, about)
 
 
