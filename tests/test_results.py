@@ -3,13 +3,17 @@
 import csv
 import json
 import re
+import shutil
 
 import pytest
 
+from linkjax.config import load_config
 from linkjax.studies import wording
+from linkjax.study import study
 from tests.conftest import ROOT
 
-TOY = ROOT / "docs/results/toy_link"
+TOY, SWAHILI = (ROOT / f"docs/results/{name}" for name in ("toy_link", "swahili"))
+SWAHILI_ARMS = ("baseline", "link", "scramble")
 HELDOUT = "fact_accuracy/target_heldout"
 
 
@@ -108,7 +112,56 @@ def test_a_row_for_each_arm_seed_and_evaluation(toy):
     assert found == [(arm, seed, step) for arm in toy for seed in toy[arm]["seeds"] for step in range(25, 1001, 25)]
 
 
+@pytest.fixture(scope="module")
+def swahili():
+    return json.loads((SWAHILI / "summary.json").read_text())
+
+
+def test_the_swahili_table(swahili):
+    table = rows("docs/results.md", "## Swahili")
+    for name, metric in {
+        "bits per byte of held-out Swahili": "bits_per_byte/sw",
+        "bits per byte of English": "bits_per_byte/en",
+        "cloze of verses whose English was read": "cloze/sw_read",
+        "cloze of verses whose English was withheld": "cloze/sw_withheld",
+        "XCOPA": "xcopa/sw",
+        "lead of XCOPA's right choice (bits)": "xcopa_margin/sw",
+        "word translation (P@1), words that were swapped": "translation/sw_swapped",
+        "the same, words kept from it": "translation/sw_held_out",
+        "foreign words after English beginnings": "foreign_words/en",
+    }.items():
+        assert table[name] == [wording.score(metric, swahili[arm][metric]) for arm in SWAHILI_ARMS]
+    assert table["English words swapped"] == [wording.value("", swahili[arm]["swapped_share"]) for arm in SWAHILI_ARMS]
+    assert all(swahili[arm]["seeds"] == [0, 1, 2, 3, 4] for arm in SWAHILI_ARMS)
+
+
+def test_the_swahili_contrasts_are_in_the_text():
+    text = " ".join((ROOT / "docs/results.md").read_text().split())
+    found = json.loads((SWAHILI / "comparisons.json").read_text())["contrasts"]
+    for name in ("knowledge", "right_pairs"):
+        contrast = found[name]
+        assert wording.difference(contrast["metric"], contrast["difference"], contrast["interval"]) in text
+
+
+def test_the_committed_records_give_the_committed_summary(swahili, tmp_path):
+    """Made again from the records alone, nothing is trained: the runs behind the numbers are there."""
+    again = shutil.copytree(SWAHILI, tmp_path / "again")
+    for name in ("summary.json", "runs.csv", "report.md"):
+        (again / name).unlink()
+    study(load_config(str(ROOT / "configs/studies/swahili.py")), again, 1, SWAHILI_ARMS)
+    assert (again / "runs.csv").read_text() == (SWAHILI / "runs.csv").read_text()
+    summary = json.loads((again / "summary.json").read_text())
+    assert flat(summary) == pytest.approx(flat(swahili), rel=1e-6, abs=1e-9)
+
+
+def flat(value, name=""):
+    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    if not parts:
+        return {name: value}
+    return {key: one for part, inner in parts for key, one in flat(inner, f"{name}/{part}").items()}
+
+
 def test_every_figure_is_there():
-    for path in (ROOT / "README.md", ROOT / "docs/results.md", TOY / "report.md"):
+    for path in (ROOT / "README.md", ROOT / "docs/results.md", TOY / "report.md", SWAHILI / "report.md"):
         for figure in re.findall(r"\]\(([^)]*\.png)\)", path.read_text()):
             assert (path.parent / figure).stat().st_size > 5000
