@@ -135,6 +135,16 @@ def test_the_swahili_table(swahili):
     assert all(swahili[arm]["seeds"] == [0, 1, 2, 3, 4] for arm in SWAHILI_ARMS)
 
 
+def test_the_swahili_sentence_of_the_readme(swahili):
+    text = " ".join((ROOT / "README.md").read_text().split())
+    link, baseline = (swahili[arm]["bits_per_byte/sw"]["mean"] for arm in ("link", "baseline"))
+    assert f"{link:.3f} in place of {baseline:.3f} bits per byte of held-out Swahili" in text
+    (whole,) = [up for up in swahili["link"]["speedups"]["step"] if up["level"] == 1]
+    assert "{:.2f} times sooner ({:.2f}–{:.2f})".format(whole["ratio"], *whole["interval"]) in text
+    price = swahili["link"]["bits_per_byte/en"]["mean"] - swahili["baseline"]["bits_per_byte/en"]["mean"]
+    assert f"English pays {price:.3f}" in text
+
+
 def test_the_swahili_contrasts_are_in_the_text():
     text = " ".join((ROOT / "docs/results.md").read_text().split())
     found = json.loads((SWAHILI / "comparisons.json").read_text())["contrasts"]

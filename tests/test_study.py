@@ -168,6 +168,19 @@ def test_the_last_sentence_is_of_the_best_dose_and_no_surer_than_it(folder, link
     assert verdict in report.conclusions(outcomes).splitlines()[-1]
 
 
+@pytest.mark.parametrize(
+    ("english", "said"), [((0.50, 0.51), "; English pays +0.105 bits per byte."), ((0.4, 0.4), "")]
+)
+def test_the_last_sentence_has_the_price(folder, english, said):
+    own = {"link": ((1.90, 1.91), english), "baseline": ((2.0, 2.0), (0.4, 0.4))}
+    scores = {arm: {BITS: bits, "bits_per_byte/en": price} for arm, (bits, price) in own.items()}
+    settings = read_study(load_config(CONFIG))
+    primary = dataclasses.replace(settings.primary, metric=BITS)
+    settings = dataclasses.replace(settings, primary=primary, doses=("link",))
+    last = report.conclusions(Outcomes(settings, changed([read_run(one) for one in runs_of(folder)], scores)))
+    assert last.splitlines()[-1].endswith(f"words swapped){said or '.'}")
+
+
 def test_the_declared_outcome_is_one_test_and_the_others_are_several(folder):
     values = {"baseline": (0.5, 0.5), "link": (0.60, 0.61), "word_list": (0.5, 0.5)}
     metrics = ("fact_accuracy/target_heldout", "fact_accuracy/english")
@@ -339,7 +352,9 @@ def test_some_arms_are_made_and_reported_and_the_others_another_time(folder, tmp
     assert not (tmp_path / "some/runs/word_list").exists()
     kept = json.loads((tmp_path / "some/declared.json").read_text())["declared"]
     assert [name for name, _ in kept["contrasts"]] == ["swaps", "rival"]  # what the whole study declares
-    assert "1 are left out: word_list" in (tmp_path / "some/report.md").read_text().replace("\\", "")
+    assert "1 of the study's arms are left out of this report: word_list" in (
+        tmp_path / "some/report.md"
+    ).read_text().replace("\\", "")
 
 
 def test_what_is_left_out_still_counts_as_tested(folder):

@@ -56,8 +56,9 @@ def get_config(argument: str = ""):
     config.title = "LINK for Swahili"
     config.question = (
         "A small model reads much English and a little Swahili. Does it read Swahili better if English words are"
-        " swapped for Swahili ones while it trains (LINK); do only the right pairs do it; and does it know in Swahili"
-        " what was said in English only? Verses that were read in neither language tell that from skill in Swahili."
+        " swapped for Swahili ones while it trains (LINK); do only the right pairs of words do it; and does it know in"
+        " Swahili what was said in English only? It is asked about Bible verses of which it read no Swahili: of half of"
+        " them it read the English, and the other half tells knowledge of them from skill in Swahili."
     )
     config.base = "configs/local_text.py"
     config.flags = (

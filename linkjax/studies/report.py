@@ -69,7 +69,7 @@ def _conclusions(outcomes: Outcomes) -> list[str]:
         said.append(f"Declared after runs had begun: {outcomes.declared_late}; declared.json has what was before.")
     if study.left_out:
         names = ", ".join(arm.name for arm in study.left_out)
-        said.append(f"Of the study's arms {len(study.left_out)} are left out: {names}.")
+        said.append(f"{len(study.left_out)} of the study's arms are left out of this report: {names}.")
     return said + ([_verdict(outcomes)] if study.doses else [])
 
 
@@ -170,10 +170,22 @@ def _verdict(outcomes: Outcomes) -> str:
     best_of = f"the best of {len(found)} doses tried, " if len(found) > 1 else ""
     shown = f"{gain} in {metric} with {best_of}{best} ({swapped} of the English words swapped)"
     if helpful:
-        return f"LINK helps here, compared with no swaps: {shown}."
+        return f"LINK helps here, compared with no swaps: {shown}{_paid(outcomes, study.arm(best))}."
     if sure == found.keys():
         return f"LINK does not help here: {shown}."
     return f"Whether LINK helps here cannot be told from {study.arm(best).seeds} seeds: {shown}."
+
+
+def _paid(outcomes: Outcomes, arm: Arm) -> str:
+    english = f"{wording.BITS}en"
+    if not {arm, outcomes.study.arm(arm.against)} <= {*outcomes.arms_with(english)}:
+        return ""
+    found = outcomes.comparison(arm, english)
+    return f"; English pays {wording.difference(english, found['difference'], None)}" if _costs(found) else ""
+
+
+def _costs(found: dict[str, Any]) -> bool:
+    return found["interval"] is not None and found["interval"][0] > 0
 
 
 def _contrast(found: dict[str, Any]) -> str:
