@@ -56,7 +56,7 @@ def test_what_cannot_be_prepared_is_named_and_leaves_nothing(tmp_path, key, valu
         ("rates", "0.5:toy_world_tagret=0.3", "Did you mean 'toy_world_target'"),
         ("most_passes", "toy_world_target=many", "most_passes has"),
         ("evaluations", "cloze_sw", "asks for text in 'sw', and there is text in en, qaa"),
-        ("evaluations", "cloze_qaa:none.txt", "none.txt, which is not there"),
+        ("evaluations", "cloze_qaa:none.txt", "none.txt cannot be read, of which cloze_qaa"),
     ],
 )
 def test_what_can_be_told_at_once_is_told_before_any_text_is_read(tmp_path, monkeypatch, key, value, says):

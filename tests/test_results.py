@@ -167,7 +167,7 @@ def test_the_committed_records_give_the_committed_summary(swahili, tmp_path):
 def flat(value, name=""):
     parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     if not parts:
-        return {name: value}
+        return {name: value} if value is not None else {}
     return {key: one for part, inner in parts for key, one in flat(inner, f"{name}/{part}").items()}
 
 

@@ -94,7 +94,7 @@ def clozes_languages(names: Sequence[str], languages: Iterable[str]) -> list[str
         if group != language and not file:
             raise UserError(f"{task} names no file: write {task}:FILE, or cloze_{language} for the held-out text.")
         if file and not pathlib.Path(file).exists():
-            raise UserError(f"{task} is to be made of {file}, which is not there: check the path.")
+            raise UserError(f"{file} cannot be read, of which {task} is to be made: it is not there.")
         found[task] = language
     return list(found.values())
 
