@@ -177,15 +177,15 @@ def _verdict(outcomes: Outcomes) -> str:
 
 
 def _paid(outcomes: Outcomes, arm: Arm) -> str:
+    """What an arm surely costs in English, where it was measured as its baseline's was."""
     english = f"{wording.BITS}en"
-    if not {arm, outcomes.study.arm(arm.against)} <= {*outcomes.arms_with(english)}:
+    both = {arm, outcomes.study.arm(arm.against)} <= {*outcomes.arms_with(english)}
+    if not both or not outcomes.asked_alike(arm, english):
         return ""
     found = outcomes.comparison(arm, english)
-    return f"; English pays {wording.difference(english, found['difference'], None)}" if _costs(found) else ""
-
-
-def _costs(found: dict[str, Any]) -> bool:
-    return found["interval"] is not None and found["interval"][0] > 0
+    if found["interval"] is None or found["interval"][0] <= 0:
+        return ""
+    return f"; English pays {wording.difference(english, found['difference'], None)}"
 
 
 def _contrast(found: dict[str, Any]) -> str:
